@@ -1,0 +1,1 @@
+"""The `taxii-fed` command, one module per noun."""

@@ -1,0 +1,150 @@
+"""What the rules look at in one version of an object: read once from the object and from where it came.
+
+Answers the attribute table of the sharing-rule model (section 2) and conventions 3 and 8 of the scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.timestamps import parse_stix
+
+Json = dict[str, Any]
+
+LOCAL = "local"
+"""The origin of what was published here, by the node's own organisation or its members."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a version came from: settled by its first accepted origin and its home (convention 5).
+
+    ``origin``: ``local`` or the name of a peer. ``jurisdiction``: the origin's, carried over relays. ``overlay``: the level that an
+    inbound rule put beside the object; it can only tighten. ``party``: who gave it.
+    """
+
+    origin: str = LOCAL
+    jurisdiction: str = ""
+    overlay: Level | None = None
+    party: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference in an object: ``path`` is the property, with list positions, e.g. ``("object_refs", 2)``."""
+
+    path: tuple[str | int, ...]
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One version as the rules see it. ``version`` is in microseconds (0 for an observable without ``modified``)."""
+
+    id: str
+    type: str
+    spec_version: str
+    version: int
+    version_text: str
+    labels: tuple[str, ...]
+    confidence: int | None
+    created_by: str
+    valid_until: int | None
+    revoked: bool
+    markings: tuple[str, ...]
+    granular: tuple[tuple[str, tuple[str, ...]], ...]
+    """(marking id, selectors); ``lang`` entries carry no level and are left out."""
+    references: tuple[Reference, ...]
+    extensions: tuple[str, ...]
+    """Ids of extension definitions that it uses."""
+    custom: bool
+    provenance: Provenance
+
+
+STIX_TYPES = frozenset(
+    ["attack-pattern", "campaign", "course-of-action", "grouping", "identity", "incident", "indicator", "infrastructure", "intrusion-set", "location", "malware", "malware-analysis", "note", "observed-data", "opinion", "report", "threat-actor", "tool", "vulnerability", "relationship", "sighting", "extension-definition", "language-content", "marking-definition", "artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr", "mac-addr", "mutex", "network-traffic", "process", "software", "url", "user-account", "windows-registry-key", "x509-certificate"]
+)
+"""The object types that STIX 2.1 defines; any other type is custom."""
+
+OBSERVABLE_TYPES = frozenset(
+    ["artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr", "mac-addr", "mutex", "network-traffic", "process", "software", "url", "user-account", "windows-registry-key", "x509-certificate"]
+)
+"""Cyber-observable types: their ids are their values (I1)."""
+
+
+def facts_of(obj: Json, provenance: Provenance) -> Facts:
+    """Return the facts of a checked object (`core.stix.check_object` has passed it)."""
+    get = obj.get
+    version_text = get("modified") or get("created") or ""
+    markings = get("object_marking_refs")
+    granular = get("granular_markings")
+    extensions = get("extensions")
+    valid_until = get("valid_until")
+    kind = obj["type"]
+    return Facts(
+        id=obj["id"],
+        type=kind,
+        spec_version=get("spec_version") or ("2.1" if kind in OBSERVABLE_TYPES else "2.0"),
+        version=parse_stix(version_text) if version_text else 0,
+        version_text=version_text,
+        labels=tuple(get("labels") or ()),
+        confidence=get("confidence"),
+        created_by=get("created_by_ref") or "",
+        valid_until=parse_stix(valid_until) if valid_until else None,
+        revoked=get("revoked") is True,
+        markings=tuple(markings) if markings else (),
+        granular=tuple((each["marking_ref"], tuple(each["selectors"])) for each in granular if "marking_ref" in each)
+        if granular
+        else (),
+        references=tuple(references_of(obj)),
+        extensions=tuple(key for key in extensions if key.startswith("extension-definition--")) if extensions else (),
+        custom=kind not in STIX_TYPES,
+        provenance=provenance,
+    )
+
+
+_NOT_CLOSED = frozenset({"created_by_ref", "object_marking_refs"})
+
+
+def references_of(obj: Json) -> Iterator[Reference]:
+    """Yield every reference that closure follows: each ``*_ref`` and ``*_refs`` at any depth.
+
+    Left out: ``created_by_ref``, which has a rule of its own, and markings, which are never cut (sharing-rule model, section 9).
+    """
+    for key, value in obj.items():
+        if key in _NOT_CLOSED or key == "granular_markings":
+            continue
+        if type(value) is str:
+            if key.endswith("_ref") and "--" in value:
+                yield Reference((key,), value)
+        elif type(value) is list or type(value) is dict:
+            yield from _references_in(value, (key,))
+
+
+def _references_in(value: Any, path: tuple[str | int, ...]) -> Iterator[Reference]:
+    items: Iterator[tuple[str | int, Any]]
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, str):
+                if key.endswith("_ref") and "--" in item:
+                    yield Reference((*path, key), item)
+            else:
+                yield from _references_in(item, (*path, key))
+    elif isinstance(value, list):
+        name = next((part for part in reversed(path) if isinstance(part, str)), "")
+        for index, item in enumerate(value):
+            if isinstance(item, str):
+                if name.endswith("_refs") and "--" in item:
+                    yield Reference((*path, index), item)
+            else:
+                yield from _references_in(item, (*path, index))
+
+
+def marking_users(facts: Facts) -> tuple[str, ...]:
+    """Return the ids of the marking definitions, TLP ones left out, that a version uses."""
+    used = [marking for marking in facts.markings if marking not in TLP_LEVELS]
+    used.extend(marking for marking, _ in facts.granular if marking not in TLP_LEVELS)
+    return tuple(dict.fromkeys(used))

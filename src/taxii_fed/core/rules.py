@@ -1,0 +1,224 @@
+"""Sharing rules, parties and what is in force, as values (design, section 5; sharing-rules model, sections 2 and 3).
+
+Only data and its JSON form live here. What the rules *mean* is in `sharing` (one version, one class) and `closure` (references).
+Times are instants in microseconds; ``until_at`` is exclusive.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from taxii_fed.core.levels import Level
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class To:
+    """A matcher of readers: every given attribute must match one of its values; ``but_not`` takes readers out again.
+
+    ``jurisdiction`` names match their parts (`InForce.jurisdictions`). An empty matcher reaches everyone.
+    """
+
+    party: Names = ()
+    role: Names = ()
+    jurisdiction: Names = ()
+    sector: Names = ()
+    community: Names = ()
+    organisation: Names = ()
+    but_not: tuple[To, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """A matcher of objects: every given term must match; ``but_not`` takes objects out again.
+
+    ``origin`` holds ``local`` or names of peers. ``expired`` False also takes objects without ``valid_until``; the confidence
+    terms never match an object without confidence.
+    """
+
+    type: Names = ()
+    label: Names = ()
+    origin: Names = ()
+    origin_jurisdiction: Names = ()
+    created_by: Names = ()
+    id: Names = ()
+    min_tlp: Level | None = None
+    min_confidence: int | None = None
+    max_confidence: int | None = None
+    expired: bool | None = None
+    but_not: tuple[What, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What every sharing rule has. ``collections`` holds names of collections; empty means all."""
+
+    name: str
+    to: To = field(default_factory=To)
+    collections: Names = ()
+    what: What = field(default_factory=What)
+    from_at: int | None = None
+    until_at: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share(Rule):
+    """A grant up to a level: ``up_to`` for what was published here, ``relayed_up_to`` for what came from peers."""
+
+    up_to: Level
+    relayed_up_to: Level
+    unmarked_as: Level | None = None
+    unknown_types: bool = False
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Never(Rule):
+    """A veto."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Rule):
+    """Parks until ``until_at``, or with ``approval`` until a person releases one version to one party."""
+
+    approval: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Rule):
+    """Edits that make a derived copy. Past its ``until_at`` it withholds from those whom it reached (fail closed)."""
+
+    generalise_v4: int | None = None
+    generalise_v6: int | None = None
+    redact_text: Names = ()
+    """Of ``ip`` and ``email``."""
+    redact_token: str = "[removed]"
+    pseudonymise_email: str = ""
+    """Name of the key; empty: off."""
+    pseudonymise_text: bool = True
+    """Addresses in free text become a token."""
+    keep_patterns: bool = False
+    drop: Names = ()
+    hide_creator: bool = False
+    mark: Level | None = None
+    credit: str = ""
+    link: bool = False
+    remove_unknown_if_hit: bool = False
+    """Custom properties in which something would be edited go as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Membership of a community, in force from ``from_at`` until before ``until_at``."""
+
+    name: str
+    from_at: int | None = None
+    until_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Who reads or writes. ``publish`` holds names of collections it may add to and delete its own objects from."""
+
+    name: str
+    role: str
+    jurisdiction: str = ""
+    sector: str = ""
+    organisation: str = ""
+    communities: tuple[Membership, ...] = ()
+    publish: Names = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionTerms:
+    """A collection as clients see it; ``name`` is its name in the configuration, ``id`` the TAXII id (UUID v4)."""
+
+    name: str
+    id: str
+    api_root: str
+    title: str
+    description: str = ""
+    alias: str = ""
+    sector: str = ""
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """All that decides what goes out, kept in the store, one revision after the other (design, "What is in force")."""
+
+    node: str
+    """The node's name."""
+    identity: str
+    """STIX id of the node's identity: creator of derived copies and notices."""
+    organisation: str = ""
+    jurisdiction: str = ""
+    jurisdictions: dict[str, Names] = field(default_factory=dict)
+    markings: dict[str, Level] = field(default_factory=dict)
+    """Marking-definition id, or ``acs:formal_determination=VALUE``, to the level it stands for."""
+    parties: dict[str, Party] = field(default_factory=dict)
+    collections: dict[str, CollectionTerms] = field(default_factory=dict)
+    share: tuple[Share, ...] = ()
+    never: tuple[Never, ...] = ()
+    hold: tuple[Hold, ...] = ()
+    change: tuple[Change, ...] = ()
+    anonymous: str = ""
+    """The party whose views readers without credentials get; empty: none."""
+
+
+def to_doc(value: Any) -> Any:
+    """Return the JSON form (dicts, lists, scalars) of a value of this module. Defaults are left out."""
+    if isinstance(value, Level):
+        return str(value)
+    if is_dataclass(value):
+        doc = {}
+        for each in fields(value):
+            item = getattr(value, each.name)
+            if item != (each.default_factory() if each.default_factory is not MISSING else each.default):
+                doc[each.name] = to_doc(item)
+        return doc
+    if isinstance(value, dict):
+        return {key: to_doc(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [to_doc(item) for item in value]
+    return value
+
+
+T = TypeVar("T")
+
+
+def from_doc(kind: type[T], doc: Any) -> T:
+    """Return the value of ``kind`` that `to_doc` wrote. Raises ``TypeError``/``ValueError`` on anything else."""
+    value: T = _read(kind, doc)
+    return value
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _read(kind: Any, doc: Any) -> Any:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        if doc is None:
+            return None
+        return _read(next(arm for arm in get_args(kind) if arm is not type(None)), doc)
+    if kind is Level:
+        return Level[doc.replace("+", "_")]
+    if origin is tuple:
+        return tuple(_read(get_args(kind)[0], item) for item in doc)
+    if origin is dict:
+        return {key: _read(get_args(kind)[1], item) for key, item in doc.items()}
+    if is_dataclass(kind):
+        make: Any = kind
+        hints = _hints(make)
+        return make(**{key: _read(hints[key], item) for key, item in doc.items()})
+    if not isinstance(doc, kind):
+        raise TypeError(f"expected {kind.__name__}, found {doc!r}")
+    return doc

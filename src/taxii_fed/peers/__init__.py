@@ -1,0 +1,1 @@
+"""Peers over HTTP: taxii2-client behind our limits."""

@@ -1,0 +1,579 @@
+"""The seams: what the services need of a store, a clock and a peer, spoken in values.
+
+A store translates; it never decides. Which entry is the newest, what a party may see, what a change means: all of that is settled
+before it gets here. `storage.contract` is the suite that every store passes.
+
+Times: instants are ``int`` microseconds, ``date_added`` is ``int`` milliseconds (see `core.timestamps`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from taxii_fed.core.facts import Provenance
+from taxii_fed.core.query import ObjectQuery, Rank
+
+Json = dict[str, Any]
+
+LEAD_MS = 1000
+"""How far ahead of the clock a stamp lies, so that it is not behind the clock when its commit becomes visible (I2)."""
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> int:
+        """Return the present instant in microseconds."""
+        ...
+
+
+class Use(StrEnum):
+    """Why one object names another (kind of an edge)."""
+
+    REFERENCE = "ref"
+    """A reference that closure follows."""
+    CREATOR = "by"
+    MARKING = "marking"
+    EXTENSION = "ext"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One accepted version in one collection, as it came in.
+
+    ``key`` is the store's own, positive, growing in the order of arrival; ``version`` is in microseconds (0: no version of its own).
+    (collection, object_id, version, spec_version) is unique.
+    """
+
+    key: int
+    collection: str
+    object_id: str
+    type: str
+    spec_version: str
+    version: int
+    version_text: str
+    body: bytes
+    received_at: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """A version to be stored; ``edges`` are (target id, use). ``digest`` is the 32-byte SHA-256 over the JCS form of the body."""
+
+    collection: str
+    object_id: str
+    type: str
+    spec_version: str
+    version: int
+    version_text: str
+    body: bytes
+    digest: bytes
+    received_at: int
+    provenance: Provenance
+    edges: tuple[tuple[str, Use], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A version known anywhere in the node, for the check of equal (id, version) with other content."""
+
+    key: int
+    collection: str
+    version: int
+    spec_version: str
+    digest: bytes
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Who offers a version. ``path`` holds opaque tokens of the nodes it came through (design, section 6)."""
+
+    key: int
+    giver: str
+    """``local:PARTY`` or ``peer:NAME:REMOTE-COLLECTION``."""
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a class sees of a collection.
+
+    ``head``: its last stamp (ms), 0 when nothing was ever added. ``wake_at``: when time alone changes something (µs).
+    ``mirror``: id of the view that is being copied from this one, else 0.
+    """
+
+    id: int
+    collection: str
+    head: int
+    wake_at: int | None
+    mirror: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One version, or derived copy, in a view. ``ended_at`` None: it is in the view. Rows are kept for ever: this is the ledger.
+
+    ``source`` is the STIX id of the stored object behind it and ``source_key`` its `Version.key`; both empty for a notice.
+    ``rule`` is the share rule that let it through, ``reasons`` what was done to it.
+    """
+
+    view: int
+    date_added: int
+    id: str
+    type: str
+    spec_version: str
+    version: int
+    version_text: str
+    source: str
+    source_key: int
+    derived: bool
+    rank: Rank
+    rule: str
+    reasons: tuple[str, ...]
+    body: int
+    """The store's key of the bytes; equal keys mean equal bytes."""
+    ended_at: int | None = None
+    ended_why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """An entry to be added. ``content`` None: the source's own bytes. The stamp is given by the store at commit, in list order."""
+
+    id: str
+    type: str
+    spec_version: str
+    version: int
+    version_text: str
+    source: str
+    source_key: int
+    rank: Rank
+    rule: str
+    reasons: tuple[str, ...] = ()
+    content: bytes | None = None
+
+    @property
+    def derived(self) -> bool:
+        """Whether other bytes than the source's go out."""
+        return self.content is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one view in one transaction: ``ended`` (date_added, why), ``reranked`` (date_added, rank), ``opened`` in order."""
+
+    ended: tuple[tuple[int, str], ...] = ()
+    reranked: tuple[tuple[int, Rank], ...] = ()
+    opened: tuple[Opening, ...] = ()
+
+
+class Row(NamedTuple):
+    """One line of a page. ``body`` is empty where bodies were not asked for."""
+
+    date_added: int
+    id: str
+    version_text: str
+    spec_version: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in ascending ``date_added``, and whether more matched."""
+
+    rows: Sequence[Row]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader stands: what the store knows of (party, collection) in one look.
+
+    ``revision`` is that of the rules in force. ``view`` is None where the party has none.
+    """
+
+    revision: int
+    view: View | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Something refused at the door and kept apart. ``giver`` as in `Offer`."""
+
+    id: int
+    collection: str
+    object_id: str
+    version: int
+    version_text: str
+    giver: str
+    reason: str
+    at: int
+    body: bytes
+    path: tuple[str, ...] = ()
+    jurisdiction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorEvent:
+    """A line of the inbound audit: what happened to an object at the door (I9)."""
+
+    at: int
+    collection: str
+    object_id: str
+    version_text: str
+    giver: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A range that a party read from a view, merged: entries with ``first <= date_added <= last`` (ms)."""
+
+    view: int
+    party: str
+    account: str
+    first: int
+    last: int
+    at: int
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease in hand; ``fence`` grows with every new holder."""
+
+    name: str
+    owner: str
+    fence: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A revision of what is in force. ``doc`` is `core.rules.to_doc` of an `InForce`; ``fingerprint`` tells configs apart."""
+
+    revision: int
+    at: int
+    doc: Json
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A page of ids for walks over a collection, ascending by the store's own order; ``last`` goes into the next call, "" ends."""
+
+    ids: tuple[str, ...] = field(default=())
+    last: str = ""
+
+
+class Reader(Protocol):
+    """One consistent snapshot. Every method may raise `StoreUnavailableError`."""
+
+    # -- the path of a poll ---------------------------------------------------------------------------------------------
+    def place(self, party: str, collection: str) -> Place:
+        """Return where ``party`` stands in ``collection`` (TAXII id)."""
+        ...
+
+    def page(self, view: int, query: ObjectQuery, *, bodies: bool = True) -> Page:
+        """Return the page that `core.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
+        ...
+
+    def shown(self, view: int, given_id: str) -> bool:
+        """Return whether the view holds any live, shown entry of that id."""
+        ...
+
+    # -- what is in force -----------------------------------------------------------------------------------------------
+    def in_force(self) -> Applied | None:
+        """Return the newest revision, None in an empty store."""
+        ...
+
+    def in_force_at(self, instant: int) -> Applied | None:
+        """Return the revision that was in force at ``instant``."""
+        ...
+
+    def views(self, collection: str) -> list[View]:
+        """Return all views of a collection that a party is mapped to or that is being built."""
+        ...
+
+    def view(self, view: int) -> View:
+        """Return one view. Raises ``KeyError`` where there is none."""
+        ...
+
+    def readers(self, collection: str) -> dict[str, int]:
+        """Return party to view id."""
+        ...
+
+    def past_readers(self, view: int) -> list[tuple[str, int, int | None]]:
+        """Return (party, from, until) of every party ever mapped to the view; ``until`` None: still (µs)."""
+        ...
+
+    # -- versions ---------------------------------------------------------------------------------------------------------
+    def known(self, object_ids: Collection[str]) -> dict[str, list[Known]]:
+        """Return, for each id known anywhere in the node, its accepted versions."""
+        ...
+
+    def versions(self, collection: str, object_ids: Collection[str]) -> dict[str, list[Version]]:
+        """Return the accepted versions of each object of one collection, ascending by version."""
+        ...
+
+    def version_by_key(self, key: int) -> Version | None:
+        """Return one accepted version."""
+        ...
+
+    def walk(self, collection: str, last: str, limit: int) -> Tail:
+        """Return the next ``limit`` object ids of a collection after ``last`` ("" starts)."""
+        ...
+
+    def users(self, collection: str, targets: Collection[str], uses: Collection[Use]) -> dict[str, list[str]]:
+        """Return, for each target, the ids of the objects of the collection with an accepted version that names it so."""
+        ...
+
+    def used_visibly(self, view: int, targets: Mapping[str, Use]) -> set[str]:
+        """Return those targets that a live entry of the view uses that way; for `Use.CREATOR` only entries that are no copies."""
+        ...
+
+    def homes(self, object_ids: Collection[str]) -> dict[str, str]:
+        """Return the home (giver's party, ``local:PARTY`` or ``peer:NAME``) of each object that has one."""
+        ...
+
+    def offers(self, keys: Collection[int]) -> dict[int, list[Offer]]:
+        """Return who offers each version."""
+        ...
+
+    def offered_by(self, giver: str, after: int, limit: int) -> list[tuple[Version, tuple[str, ...]]]:
+        """Return versions (with the offer's path) that ``giver`` offers, with keys above ``after``, ascending."""
+        ...
+
+    def refused(self, marks: Collection[bytes]) -> set[bytes]:
+        """Return those keyed hashes of deleted or erased (id, version) that the store holds."""
+        ...
+
+    # -- entries ----------------------------------------------------------------------------------------------------------
+    def live(self, views: Collection[int], sources: Collection[str]) -> dict[int, dict[str, list[Entry]]]:
+        """Return live entries by view and source id."""
+        ...
+
+    def live_by_id(self, view: int, given_ids: Collection[str]) -> dict[str, list[Entry]]:
+        """Return live entries of a view by the id that they go out under."""
+        ...
+
+    def ledger(self, object_id: str) -> list[Entry]:
+        """Return all entries ever, live and ended, whose source or given id is ``object_id``, ascending by date."""
+        ...
+
+    def entries(self, view: int, after: int, limit: int, *, ended: bool = False) -> list[Entry]:
+        """Return live entries (all with ``ended``) of a view after a stamp, ascending: for walks, copies and audits."""
+        ...
+
+    def count_live(self, view: int, after: int = 0) -> int:
+        """Return how many live entries a view has after a stamp. For admins, never on the path of a request."""
+        ...
+
+    def body(self, key: int) -> bytes:
+        """Return the bytes that `Entry.body` points to."""
+        ...
+
+    def given(self, pairs: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
+        """Return the digest that each derived (id, version) was given out with, for those given out before."""
+        ...
+
+    def last_given(self, given_id: str) -> int:
+        """Return the greatest version (µs) ever given out under a derived id, 0 where none was."""
+        ...
+
+    # -- the rest ---------------------------------------------------------------------------------------------------------
+    def status(self, status_id: str) -> tuple[str, Json] | None:
+        """Return (party, TAXII status resource)."""
+        ...
+
+    def wakes(self, until: int, limit: int) -> list[tuple[str, int, str]]:
+        """Return (collection, instant, object id) due at ``until`` or before, ascending by instant."""
+        ...
+
+    def next_wake(self, collection: str) -> int | None:
+        """Return the earliest instant that a wake of the collection waits for."""
+        ...
+
+    def approvals(self, collection: str, object_ids: Collection[str]) -> set[tuple[str, int, str, str]]:
+        """Return (object id, version, hold rule, party) that a person released."""
+        ...
+
+    def quarantine(self, *, collection: str = "", object_id: str = "", giver: str = "", limit: int = 1000) -> list[Quarantined]:
+        """Return what lies in quarantine, oldest first."""
+        ...
+
+    def quarantined_ids(self, collection: str, object_ids: Collection[str]) -> set[str]:
+        """Return those ids of which a version lies in quarantine."""
+        ...
+
+    def door_events(self, *, object_id: str = "", giver: str = "", since: int = 0, limit: int = 1000) -> list[DoorEvent]:
+        """Return the inbound audit, newest first."""
+        ...
+
+    def reads(self, *, view: int = 0, party: str = "") -> list[Read]:
+        """Return merged reads."""
+        ...
+
+    def doc(self, kind: str, name: str) -> Json | None:
+        """Return a small document of a service (subscription state, transition, counters)."""
+        ...
+
+    def docs(self, kind: str) -> dict[str, Json]:
+        """Return all documents of a kind by name."""
+        ...
+
+
+class Writer(Reader, Protocol):
+    """One transaction. It reads its own writes, save that openings get their stamps, and so are read, only after the commit."""
+
+    def add_versions(self, versions: Sequence[NewVersion]) -> list[int]:
+        """Store versions with their edges and return their keys. Raises ``ValueError`` on an (id, version) already there."""
+        ...
+
+    def remove_versions(self, keys: Collection[int]) -> None:
+        """Take versions out of the accepted ones, with their offers and edges. Bodies stay while an entry holds them."""
+        ...
+
+    def set_homes(self, homes: Mapping[str, str]) -> None:
+        """Settle the home of objects that have none yet; a home that is there stays."""
+        ...
+
+    def add_offers(self, offers: Iterable[Offer]) -> None:
+        """Add or renew offers."""
+        ...
+
+    def remove_offers(self, giver: str, keys: Collection[int]) -> None:
+        """Take offers away."""
+        ...
+
+    def refuse(self, marks: Iterable[bytes], at: int) -> None:
+        """Remember keyed hashes of (id, version) that nobody but their home may bring back."""
+        ...
+
+    def accept_again(self, marks: Iterable[bytes]) -> None:
+        """Forget them."""
+        ...
+
+    def create_view(self, collection: str) -> int:
+        """Make an empty view and return its id."""
+        ...
+
+    def assign(self, collection: str, party: str, view: int | None, at: int) -> None:
+        """Map a party to a view, or to none; the past mapping stays readable in `past_readers`."""
+        ...
+
+    def set_mirror(self, view: int, mirror: int) -> None:
+        """Let ends and ranks of entries of ``view`` be repeated in ``mirror`` by equal ``date_added`` (0: no more)."""
+        ...
+
+    def copy_entries(self, source: int, target: int, after: int, limit: int) -> int:
+        """Copy up to ``limit`` entries, live and ended, with stamps above ``after``, keeping all; return the last stamp copied, 0: none.
+
+        The target's head becomes at least that stamp.
+        """
+        ...
+
+    def change(self, view: int, change: Change) -> None:
+        """Stage a change of a view. Stamps are taken, and openings inserted, last thing before the commit (I2)."""
+        ...
+
+    def set_wake(self, view: int, wake_at: int | None) -> None:
+        """Set when time alone changes something in the view."""
+        ...
+
+    def add_wakes(self, collection: str, wakes: Iterable[tuple[int, str]]) -> None:
+        """Note (instant, object id) to be looked at again. Repeats are no error."""
+        ...
+
+    def remove_wakes(self, collection: str, wakes: Iterable[tuple[int, str]]) -> None:
+        """Forget wakes that were carried out."""
+        ...
+
+    def note_given(self, given: Mapping[tuple[str, int], bytes]) -> None:
+        """Note the digest that a derived (id, version) goes out with."""
+        ...
+
+    def approve(self, collection: str, object_id: str, version: int, rule: str, party: str, by: str, at: int) -> None:
+        """Note that a person released one version, held by one rule, to one party."""
+        ...
+
+    def put_in_force(self, doc: Json, fingerprint: str, at: int) -> int:
+        """Append a revision and return its number; earlier ones stay readable."""
+        ...
+
+    def put_status(self, status_id: str, party: str, status: Json, at: int) -> None:
+        """Store a status resource."""
+        ...
+
+    def quarantine_add(self, item: Quarantined) -> int:
+        """Keep something apart (``id`` is ignored) and return its number. The same (giver, object, version, body, reason) again is no second one."""
+        ...
+
+    def quarantine_remove(self, numbers: Collection[int]) -> None:
+        """Take items out."""
+        ...
+
+    def note_door(self, events: Iterable[DoorEvent]) -> None:
+        """Append to the inbound audit. An event equal but for its time to the newest of that object and giver is not repeated."""
+        ...
+
+    def put_doc(self, kind: str, name: str, doc: Json | None) -> None:
+        """Write a small document; None deletes it."""
+        ...
+
+    def erase(self, object_id: str) -> None:
+        """Remove versions, bodies of source and copies, quarantine, edges and wakes of an object in all collections.
+
+        Its entries stay in the ledger, ended, without bytes, with the ids replaced by their SHA-256.
+        """
+        ...
+
+
+class Store(Protocol):
+    """A store, shared by all threads of a process; any number of processes may open the same one."""
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a snapshot."""
+        ...
+
+    def write(self) -> AbstractContextManager[Writer]:
+        """Open a transaction: committed when the block ends, undone when it raises. Raises `StoreUnavailableError` when it can't."""
+        ...
+
+    def lease(self, name: str, owner: str, seconds: float, now: int) -> Lease | None:
+        """Take or renew a lease, None while another owner holds it."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back. One that has passed to another owner is left alone."""
+        ...
+
+    def note_reads(self, reads: Sequence[Read]) -> None:
+        """Merge reads into what is kept, in a transaction of its own."""
+        ...
+
+    def prune(self, statuses_before: int) -> None:
+        """Drop statuses older than an instant."""
+        ...
+
+    def commits_past_lead(self) -> int:
+        """Return how many commits outlasted the lead since the store was made (I2)."""
+        ...
+
+    def iterate_views(self) -> Iterator[View]:
+        """Yield all views of all collections."""
+        ...
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy while others go on. Raises `StoreError` where the store has a tool of its own for that."""
+        ...
+
+    def close(self) -> None:
+        """Free connections."""
+        ...

@@ -1,0 +1,1 @@
+"""The loop that pulls what is due."""
