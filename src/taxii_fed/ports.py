@@ -512,7 +512,10 @@ class Writer(Reader, Protocol):
         ...
 
     def quarantine_add(self, item: Quarantined) -> int:
-        """Keep something apart (``id`` is ignored) and return its number. The same (giver, object, version, body, reason) again is no second one."""
+        """Keep something apart (``id`` is ignored) and return its number.
+
+        The same (giver, object, version, body, reason) again is no second one.
+        """
         ...
 
     def quarantine_remove(self, numbers: Collection[int]) -> None:

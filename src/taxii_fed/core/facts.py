@@ -64,15 +64,18 @@ class Facts:
     provenance: Provenance
 
 
-STIX_TYPES = frozenset(
-    ["attack-pattern", "campaign", "course-of-action", "grouping", "identity", "incident", "indicator", "infrastructure", "intrusion-set", "location", "malware", "malware-analysis", "note", "observed-data", "opinion", "report", "threat-actor", "tool", "vulnerability", "relationship", "sighting", "extension-definition", "language-content", "marking-definition", "artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr", "mac-addr", "mutex", "network-traffic", "process", "software", "url", "user-account", "windows-registry-key", "x509-certificate"]
-)
-"""The object types that STIX 2.1 defines; any other type is custom."""
-
 OBSERVABLE_TYPES = frozenset(
-    ["artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr", "mac-addr", "mutex", "network-traffic", "process", "software", "url", "user-account", "windows-registry-key", "x509-certificate"]
+    "artifact autonomous-system directory domain-name email-addr email-message file ipv4-addr ipv6-addr mac-addr mutex "
+    "network-traffic process software url user-account windows-registry-key x509-certificate".split(" ")
 )
 """Cyber-observable types: their ids are their values (I1)."""
+
+STIX_TYPES = OBSERVABLE_TYPES | frozenset(
+    "attack-pattern campaign course-of-action grouping identity incident indicator infrastructure intrusion-set location "
+    "malware malware-analysis note observed-data opinion report threat-actor tool vulnerability relationship sighting "
+    "extension-definition language-content marking-definition".split(" ")
+)
+"""The object types that STIX 2.1 defines; any other type is custom."""
 
 
 def facts_of(obj: Json, provenance: Provenance) -> Facts:
@@ -125,7 +128,6 @@ def references_of(obj: Json) -> Iterator[Reference]:
 
 
 def _references_in(value: Any, path: tuple[str | int, ...]) -> Iterator[Reference]:
-    items: Iterator[tuple[str | int, Any]]
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(item, str):

@@ -97,7 +97,7 @@ class Change(Rule):
     generalise_v6: int | None = None
     redact_text: Names = ()
     """Of ``ip`` and ``email``."""
-    redact_token: str = "[removed]"
+    redact_token: str = "[removed]"  # noqa: S105 — what text becomes, no credential
     pseudonymise_email: str = ""
     """Name of the key; empty: off."""
     pseudonymise_text: bool = True
