@@ -38,6 +38,9 @@ class Use(StrEnum):
     """A reference that closure follows."""
     CREATOR = "by"
     MARKING = "marking"
+    """In ``object_marking_refs``; TLP ids are left out."""
+    GRANULAR = "granular"
+    """A marking named in ``granular_markings``; TLP ids are left out."""
     EXTENSION = "ext"
 
 
@@ -334,8 +337,11 @@ class Reader(Protocol):
         """Return, for each target, the ids of the objects of the collection with an accepted version that names it so."""
         ...
 
-    def used_visibly(self, view: int, targets: Mapping[str, Use]) -> set[str]:
-        """Return those targets that a live entry of the view uses that way; for `Use.CREATOR` only entries that are no copies."""
+    def used_visibly(self, view: int, targets: Mapping[str, Collection[Use]]) -> set[str]:
+        """Return those targets that the source of a live entry of the view names in one of the given ways.
+
+        For `Use.CREATOR` only entries that are no copies count: a derived copy names the node.
+        """
         ...
 
     def homes(self, object_ids: Collection[str]) -> dict[str, str]:
@@ -379,12 +385,12 @@ class Reader(Protocol):
         """Return the bytes that `Entry.body` points to."""
         ...
 
-    def given(self, pairs: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
-        """Return the digest that each derived (id, version) was given out with, for those given out before."""
+    def given(self, given_ids: Collection[str]) -> dict[str, list[tuple[int, bytes]]]:
+        """Return, for each derived id ever given out by this node, the (version, digest) pairs noted for it, ascending."""
         ...
 
-    def last_given(self, given_id: str) -> int:
-        """Return the greatest version (µs) ever given out under a derived id, 0 where none was."""
+    def last_given(self, view: int, given_ids: Collection[str]) -> dict[str, int]:
+        """Return the greatest version (µs) that the view ever held under each id, ended entries included."""
         ...
 
     # -- the rest ---------------------------------------------------------------------------------------------------------
@@ -460,8 +466,8 @@ class Writer(Reader, Protocol):
         """Forget them."""
         ...
 
-    def create_view(self, collection: str) -> int:
-        """Make an empty view and return its id."""
+    def create_view(self, collection: str, head: int = 0) -> int:
+        """Make an empty view, whose stamps will all be greater than ``head``, and return its id."""
         ...
 
     def assign(self, collection: str, party: str, view: int | None, at: int) -> None:
@@ -495,8 +501,8 @@ class Writer(Reader, Protocol):
         """Forget wakes that were carried out."""
         ...
 
-    def note_given(self, given: Mapping[tuple[str, int], bytes]) -> None:
-        """Note the digest that a derived (id, version) goes out with."""
+    def note_given(self, given: Iterable[tuple[str, int, bytes]]) -> None:
+        """Note (derived id, version, digest) as given out. Repeats are no error."""
         ...
 
     def approve(self, collection: str, object_id: str, version: int, rule: str, party: str, by: str, at: int) -> None:
