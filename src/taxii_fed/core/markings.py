@@ -1,0 +1,93 @@
+"""What a marking means to this node: a level, nothing (a plain statement), or unknown, which withholds.
+
+Answers convention 3 of the scenarios and section 6 of the sharing-rule model. The id decides, not the name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from taxii_fed.core.facts import Facts
+from taxii_fed.core.levels import TLP_LEVELS, Level
+
+ACS_EXTENSION = "extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce"
+_CLAIMS_TLP = re.compile(r"\btlp\b|traffic[\s_-]*light", re.IGNORECASE)
+
+
+class Word(Enum):
+    """What a marking means where it means no level."""
+
+    PLAIN = "plain"
+    """A statement that does not restrict."""
+    UNKNOWN = "unknown"
+
+
+Meaning = Level | Word
+
+
+class Meanings:
+    """The meaning of each marking in one collection: the TLP ids, the configured map, then the definitions that lie there."""
+
+    def __init__(self, mapped: Mapping[str, Level], definitions: Mapping[str, Mapping[str, Any]]) -> None:
+        self._mapped = mapped
+        self._definitions = definitions
+        self._known: dict[str, Meaning] = {}
+
+    def __call__(self, marking_id: str) -> Meaning:
+        """Return what a marking id means."""
+        meaning = self._known.get(marking_id)
+        if meaning is None:
+            meaning = self._known[marking_id] = self._find(marking_id)
+        return meaning
+
+    def _find(self, marking_id: str) -> Meaning:
+        level = TLP_LEVELS.get(marking_id)
+        if level is None:
+            level = self._mapped.get(marking_id)
+        if level is not None:
+            return level
+        definition = self._definitions.get(marking_id)
+        return Word.UNKNOWN if definition is None else defined(definition, self._mapped)
+
+
+def defined(definition: Mapping[str, Any], mapped: Mapping[str, Level]) -> Meaning:
+    """Return what the body of a marking definition means; ``mapped`` holds the keys of the configuration's ``markings``."""
+    extensions = definition.get("extensions")
+    if extensions:
+        acs = extensions.get(ACS_EXTENSION)
+        control = acs.get("control_set") if isinstance(acs, dict) else None
+        determination = control.get("formal_determination") if isinstance(control, dict) else None
+        values = [determination] if isinstance(determination, str) else determination
+        levels = [
+            mapped[key]
+            for value in (values if isinstance(values, list) else ())
+            if (key := f"acs:formal_determination={value}") in mapped
+        ]
+        return max(levels) if levels else Word.UNKNOWN
+    body = definition.get("definition")
+    statement = body.get("statement") if isinstance(body, dict) else None
+    if definition.get("definition_type") != "statement" or not isinstance(statement, str):
+        return Word.UNKNOWN
+    claims = f"{definition.get('name', '')} {statement}"
+    return Word.UNKNOWN if _CLAIMS_TLP.search(claims) else Word.PLAIN
+
+
+def effective(facts: Facts, meanings: Meanings) -> tuple[Level | None, bool]:
+    """Return the strictest level of a version, its overlay included (None: no TLP marking), and whether a marking is unknown."""
+    level = facts.provenance.overlay
+    unknown = False
+    for marking in facts.markings:
+        meaning = meanings(marking)
+        if isinstance(meaning, Level):
+            level = meaning if level is None or meaning > level else level
+        elif meaning is Word.UNKNOWN:
+            unknown = True
+    return level, unknown
+
+
+def strictest(levels: Iterable[Level | None]) -> Level | None:
+    """Return the strictest of some levels, None where there is none."""
+    return max((level for level in levels if level is not None), default=None)

@@ -1,0 +1,397 @@
+"""Whom a rule reaches, and what the rules say about one version: steps 1 to 5 of the sharing-rule model's evaluation.
+
+Rules held here: default deny; shares are OR-ed, vetoes and holds AND-ed; own and relayed ceilings; unmarked and unknown markings;
+custom types; dated rules; approvals. Left to others: edits (`core.derive`), the newest-version rule and references (`closure`).
+Answers conventions 1 to 6, 14 and 16 of the scenarios, and I6 and I9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from taxii_fed.core.facts import LOCAL, Facts
+from taxii_fed.core.levels import Level
+from taxii_fed.core.markings import Meanings, effective
+from taxii_fed.core.rules import Change, Hold, InForce, Names, Never, Party, Rule, Share, To, What, to_doc
+
+
+class Outcome(StrEnum):
+    """What the rules say."""
+
+    SHARE = "share"
+    WITHHOLD = "withhold"
+    HOLD = "hold"
+
+
+class Reason(StrEnum):
+    """Why (convention 16 gives the order in which they are looked for)."""
+
+    NO_RULE = "no-rule"
+    TYPE_NOT_ALLOWED = "type-not-allowed"
+    UNKNOWN_TYPE = "unknown-type"
+    EXPIRED = "expired"
+    UNKNOWN_MARKING = "unknown-marking"
+    UNMARKED = "unmarked"
+    ABOVE_CEILING = "tlp-above-ceiling"
+    VETOED = "vetoed"
+    LAPSED = "change-lapsed"
+    EMBARGOED = "embargoed"
+    HELD = "held-for-approval"
+    PROPERTY_MARKING = "property-marking"
+    UNTRANSFORMABLE = "untransformable"
+    SUPERSEDED = "superseded-by-stricter"
+    CREATOR_HIDDEN = "creator-anonymised"
+    REFERENCE_WITHHELD = "reference-withheld"
+    REFERENCE_CUT = "reference-cut"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say about one version.
+
+    ``rule`` names the rule that decided; ``ceiling`` is the highest among the shares that let it through; ``changes`` are the change
+    rules that match; ``wake_at`` (µs) is when time alone may change the answer.
+    """
+
+    outcome: Outcome
+    rule: str = ""
+    reason: str = ""
+    ceiling: Level = Level.CLEAR
+    override: bool = False
+    changes: tuple[Change, ...] = ()
+    wake_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """The rules that reach one party in one collection at one time. Parties with equal ``signature`` get the same outcome.
+
+    ``lapsed``: change rules whose ``until`` has passed. ``party`` is set where approvals count, which are for one party.
+    ``until_at`` (µs) is when a date of a rule or of a membership next changes the audience itself.
+    """
+
+    share: tuple[Share, ...] = ()
+    never: tuple[Never, ...] = ()
+    hold: tuple[Hold, ...] = ()
+    change: tuple[Change, ...] = ()
+    lapsed: tuple[Change, ...] = ()
+    party: str = ""
+    signature: str = ""
+    until_at: int | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether a share rule reaches the party here: otherwise the collection does not exist for it."""
+        return bool(self.share)
+
+
+NOBODY = Audience()
+
+
+def audience_of(in_force: InForce, party: Party, collection: str, now: int) -> Audience:
+    """Return what reaches ``party`` in the collection of that name at ``now`` (µs)."""
+    reached = Reach(in_force, party, now)
+    boundaries = {at for each in party.communities for at in (each.from_at, each.until_at) if at is not None}
+
+    def reaching(rule: Rule) -> bool:
+        if rule.collections and collection not in rule.collections:
+            return False
+        boundaries.update(at for at in (rule.from_at, rule.until_at) if at is not None)
+        return (rule.from_at is None or rule.from_at <= now) and reached(rule.to)
+
+    def live(rule: Rule) -> bool:
+        return rule.until_at is None or now < rule.until_at
+
+    share = tuple(rule for rule in in_force.share if reaching(rule) and live(rule))
+    never = tuple(rule for rule in in_force.never if reaching(rule) and live(rule))
+    hold = tuple(rule for rule in in_force.hold if reaching(rule))
+    change = tuple(rule for rule in in_force.change if reaching(rule))
+    audience = Audience(
+        share=share,
+        never=never,
+        hold=hold,
+        change=tuple(rule for rule in change if live(rule)),
+        lapsed=tuple(rule for rule in change if not live(rule)),
+        party=party.name if any(rule.approval for rule in hold) else "",
+        until_at=min((at for at in boundaries if at > now), default=None),
+    )
+    return replace(audience, signature=_signature(audience)) if share else replace(NOBODY, until_at=audience.until_at)
+
+
+def _signature(audience: Audience) -> str:
+    terms = [
+        [kind, *sorted(json.dumps(_terms(rule), sort_keys=True) for rule in rules)]
+        for kind, rules in (
+            ("share", audience.share),
+            ("never", audience.never),
+            ("hold", audience.hold),
+            ("change", audience.change),
+            ("lapsed", audience.lapsed),
+        )
+    ]
+    return hashlib.sha256(json.dumps([terms, audience.party]).encode()).hexdigest()
+
+
+def _terms(rule: Rule) -> dict[str, object]:
+    doc: dict[str, object] = to_doc(rule)
+    for key in ("to", "collections", "from_at"):
+        doc.pop(key, None)
+    if not isinstance(rule, Hold):
+        doc.pop("until_at", None)
+    return doc
+
+
+class Reach:
+    """Whether a matcher reaches one party at one time."""
+
+    def __init__(self, in_force: InForce, party: Party, now: int) -> None:
+        self._jurisdictions = in_force.jurisdictions
+        self._party = party
+        self._communities = frozenset(
+            each.name
+            for each in party.communities
+            if (each.from_at is None or each.from_at <= now) and (each.until_at is None or now < each.until_at)
+        )
+
+    def __call__(self, to: To) -> bool:
+        """Return whether ``to`` reaches the party."""
+        party = self._party
+        return (
+            (not to.party or party.name in to.party)
+            and (not to.role or party.role in to.role)
+            and (not to.jurisdiction or lies_in(party.jurisdiction, to.jurisdiction, self._jurisdictions))
+            and (not to.sector or party.sector in to.sector)
+            and (not to.organisation or party.organisation in to.organisation)
+            and (not to.community or not self._communities.isdisjoint(to.community))
+            and not any(self(other) for other in to.but_not)
+        )
+
+
+def lies_in(place: str, names: Names, parts: dict[str, Names]) -> bool:
+    """Return whether a jurisdiction is one of ``names`` or a part, at any depth, of one of them."""
+    seen: set[str] = set()
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name == place:
+            return True
+        if name not in seen:
+            seen.add(name)
+            stack.extend(parts.get(name, ()))
+    return False
+
+
+class Judge:
+    """What the rules of one audience say about versions in one collection, at one time.
+
+    Answers are remembered by what the rules look at, so that a bulk of like objects costs one look each.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        in_force: InForce,
+        meanings: Meanings,
+        now: int,
+        approvals: Collection[tuple[str, int, str, str]] = (),
+    ) -> None:
+        self.audience = audience
+        self.now = now
+        self._jurisdictions = in_force.jurisdictions
+        self._meanings = meanings
+        self._approvals = approvals
+        self._remembered: dict[object, Verdict] = {}
+        whats = [rule.what for rules in (audience.share, audience.never, audience.hold, audience.change) for rule in rules]
+        flat = list(_flat(whats))
+        self._dated = any(what.expired is not None for what in flat)
+        self._single = bool(audience.party) or any(what.id for what in flat)
+
+    def __call__(self, facts: Facts, *, used: bool = False) -> Verdict:
+        """Return the verdict on a version. ``used``: it is judged as something that a visible object names (convention 12).
+
+        Of what is used, an identity passes whatever the shares list and counts as CLEAR when unmarked; an extension definition
+        passes the type lists only.
+        """
+        if self._single:
+            return self._judge(facts, used=used)
+        key = (
+            facts.type,
+            facts.labels,
+            facts.markings,
+            facts.created_by,
+            facts.confidence,
+            facts.provenance,
+            facts.valid_until if self._dated else None,
+            used,
+        )
+        verdict = self._remembered.get(key)
+        if verdict is None:
+            if len(self._remembered) > 20_000:
+                self._remembered.clear()
+            verdict = self._remembered[key] = self._judge(facts, used=used)
+        return verdict
+
+    def _judge(self, facts: Facts, *, used: bool) -> Verdict:
+        level, unknown = effective(facts, self._meanings)
+        if used and facts.type == "identity" and level is None:
+            level = Level.CLEAR
+        wake_at = facts.valid_until if self._dated and (facts.valid_until or 0) > self.now else None
+        shares, missed = self._shares(facts, level, used=used)
+        if not shares:
+            rule = self.audience.share[0].name if len(self.audience.share) == 1 else ""
+            return Verdict(Outcome.WITHHOLD, rule, missed, wake_at=wake_at)
+        if unknown:
+            return Verdict(Outcome.WITHHOLD, "", Reason.UNKNOWN_MARKING, wake_at=wake_at)
+        passing, above = self._under_ceiling(shares, facts, level)
+        if not passing:
+            return Verdict(Outcome.WITHHOLD, shares[0].name, above, wake_at=wake_at)
+        assumed = level
+        if assumed is None:
+            assumed = max((share.unmarked_as for share in shares if share.unmarked_as is not None), default=None)
+        for never in self.audience.never:
+            if self._matches(never.what, facts, assumed):
+                return Verdict(Outcome.WITHHOLD, never.name, never.reason or Reason.VETOED, wake_at=wake_at)
+        for lapsed in self.audience.lapsed:
+            if self._matches(lapsed.what, facts, assumed):
+                return Verdict(Outcome.WITHHOLD, lapsed.name, lapsed.reason or Reason.LAPSED, wake_at=wake_at)
+        held = self._held(facts, assumed)
+        if held is not None:
+            until = [at for at in (held.wake_at, wake_at) if at is not None]
+            return replace(held, wake_at=min(until, default=None))
+        best = max(passing, key=lambda share: self._ceiling(share, facts))
+        overriding = next((share for share in passing if share.override), None)
+        return Verdict(
+            Outcome.SHARE,
+            (overriding or best).name,
+            ceiling=self._ceiling(best, facts),
+            override=overriding is not None,
+            changes=tuple(rule for rule in self.audience.change if self._matches(rule.what, facts, assumed)),
+            wake_at=wake_at,
+        )
+
+    def _shares(self, facts: Facts, level: Level | None, *, used: bool) -> tuple[list[Share], str]:
+        """Return the shares that match the version, and why none does: the first in order of what each one misses."""
+        if used and facts.type == "identity":
+            return list(self.audience.share), ""
+        matching: list[Share] = []
+        misses: set[str] = set()
+        for share in self.audience.share:
+            assumed = level if level is not None else share.unmarked_as
+            miss = self._miss(share, facts, assumed, any_type=used)
+            if miss is None:
+                matching.append(share)
+            else:
+                misses.add(miss)
+        order = (Reason.NO_RULE, Reason.TYPE_NOT_ALLOWED, Reason.UNKNOWN_TYPE, Reason.EXPIRED)
+        return matching, next((reason for reason in order if reason in misses), Reason.NO_RULE)
+
+    def _miss(self, share: Share, facts: Facts, level: Level | None, *, any_type: bool) -> str | None:
+        what = share.what
+        if not self._matches(replace(what, type=(), expired=None), facts, level):
+            return Reason.NO_RULE
+        if what.type and facts.type not in what.type and not any_type:
+            return Reason.TYPE_NOT_ALLOWED
+        if facts.custom and not share.unknown_types:
+            return Reason.UNKNOWN_TYPE
+        if what.expired is not None and what.expired is not self._expired(facts):
+            return Reason.EXPIRED
+        return None
+
+    def _ceiling(self, share: Share, facts: Facts) -> Level:
+        return share.up_to if facts.provenance.origin == LOCAL else share.relayed_up_to
+
+    def _under_ceiling(self, shares: list[Share], facts: Facts, level: Level | None) -> tuple[list[Share], str]:
+        passing: list[Share] = []
+        above = False
+        for share in shares:
+            counted = level if level is not None else share.unmarked_as
+            if counted is None:
+                continue
+            if counted <= self._ceiling(share, facts):
+                passing.append(share)
+            else:
+                above = True
+        unmarked = level is None and any(share.unmarked_as is None for share in shares)
+        return passing, Reason.UNMARKED if unmarked or not above else Reason.ABOVE_CEILING
+
+    def _held(self, facts: Facts, level: Level | None) -> Verdict | None:
+        until: list[tuple[int, Hold]] = []
+        asked: list[Hold] = []
+        for hold in self.audience.hold:
+            if not self._matches(hold.what, facts, level):
+                continue
+            if hold.approval:
+                if not self._approved(facts, hold):
+                    asked.append(hold)
+            elif hold.until_at is not None and self.now < hold.until_at:
+                until.append((hold.until_at, hold))
+        if until:
+            at, hold = min(until, key=lambda each: each[0])
+            return Verdict(Outcome.HOLD, hold.name, hold.reason or Reason.EMBARGOED, wake_at=at)
+        if asked:
+            return Verdict(Outcome.HOLD, asked[0].name, asked[0].reason or Reason.HELD)
+        return None
+
+    def _approved(self, facts: Facts, hold: Hold) -> bool:
+        """An approval is for one version, one hold rule and one party; the revocation of what was approved passes with it."""
+        return any(
+            object_id == facts.id
+            and rule == hold.name
+            and party == self.audience.party
+            and (version == facts.version or (facts.revoked and version < facts.version))
+            for object_id, version, rule, party in self._approvals
+        )
+
+    def _matches(self, what: What, facts: Facts, level: Level | None) -> bool:
+        provenance = facts.provenance
+        return (
+            (not what.type or facts.type in what.type)
+            and (not what.label or not set(what.label).isdisjoint(facts.labels))
+            and (not what.origin or provenance.origin in what.origin)
+            and (
+                not what.origin_jurisdiction or lies_in(provenance.jurisdiction, what.origin_jurisdiction, self._jurisdictions)
+            )
+            and (not what.created_by or facts.created_by in what.created_by)
+            and (not what.id or facts.id in what.id)
+            and (what.min_tlp is None or (level is not None and level >= what.min_tlp))
+            and (what.min_confidence is None or (facts.confidence is not None and facts.confidence >= what.min_confidence))
+            and (what.max_confidence is None or (facts.confidence is not None and facts.confidence <= what.max_confidence))
+            and (what.expired is None or what.expired is self._expired(facts))
+            and not any(self._matches(other, facts, level) for other in what.but_not)
+        )
+
+    def _expired(self, facts: Facts) -> bool:
+        return facts.valid_until is not None and facts.valid_until <= self.now
+
+    def cuts_unseen(self, observable_type: str) -> bool:
+        """Return whether a reference to an observable that was never here must be cut: its id is its value (convention 8).
+
+        So it is where a change rule would edit observables of that type or a veto names the type.
+        """
+        return any(
+            observable_type in rule.what.type for rule in (*self.audience.never, *self.audience.change, *self.audience.lapsed)
+        ) or any(
+            observable_type in edited_types(rule) and (not rule.what.type or observable_type in rule.what.type)
+            for rule in (*self.audience.change, *self.audience.lapsed)
+        )
+
+
+def edited_types(rule: Change) -> frozenset[str]:
+    """Return the observable types whose values the edits of a change rule reach."""
+    types: set[str] = set()
+    if rule.generalise_v4 is not None or rule.generalise_v6 is not None:
+        types |= {"ipv4-addr", "ipv6-addr", "url", "network-traffic"}
+    if rule.pseudonymise_email:
+        types |= {"email-addr", "email-message", "user-account"}
+    return frozenset(types)
+
+
+def _flat(whats: Iterable[What]) -> Iterable[What]:
+    for what in whats:
+        yield what
+        yield from _flat(what.but_not)
