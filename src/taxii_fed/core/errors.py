@@ -10,14 +10,16 @@ TaxiiFedError
 │   ├── NotAcceptableError       406
 │   ├── TooLargeError            413
 │   ├── UnsupportedMediaError    415
-│   └── UnprocessableError       422  body that is no envelope
+│   ├── UnprocessableError       422  body that is no envelope
+│   └── TooManyRequestsError     429  more log-ins at once than the server checks
 ├── ConfigError              the admin's fault: one or more located mistakes
 ├── RefusedError             an admin command that a guard or a state forbids; nothing was done
 ├── PeerError                the peer's fault
-│   ├── PeerUnreachableError     no connection, no TLS, time-out
+│   ├── PeerUnreachableError     no address, no connection, no TLS, an answer that breaks off
 │   ├── PeerRefusedError         an HTTP status that says no (401, 403, 404, 406 …)
 │   ├── PeerBusyError            429 or 503, with the seconds it asked for
-│   └── PeerAnswerError          an answer that is not TAXII, too large, or broken
+│   ├── PeerOverloadedError      too slow, too large, or a 5xx: less at a time may go through
+│   └── PeerAnswerError          an answer that is not TAXII
 └── StoreError               the store's fault
     ├── StoreUnavailableError    busy, unreachable, disk full: try again
     └── SchemaError              made by another version of the program
@@ -100,6 +102,12 @@ class UnprocessableError(RequestError):
     title = "Unprocessable content"
 
 
+class TooManyRequestsError(RequestError):
+    """More at once than the server takes on; the same request may be sent again shortly."""
+
+    title = "Too many requests"
+
+
 class ConfigError(TaxiiFedError):
     """A configuration that can't be used. ``problems`` holds every mistake found, each located."""
 
@@ -117,7 +125,7 @@ class PeerError(TaxiiFedError):
 
 
 class PeerUnreachableError(PeerError):
-    """No address, no connection, no TLS or no answer in time."""
+    """No address, no connection, no TLS, or an answer that breaks off."""
 
 
 class PeerRefusedError(PeerError):
@@ -136,8 +144,12 @@ class PeerBusyError(PeerError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class PeerOverloadedError(PeerError):
+    """No complete answer in time, one past the size limit, or a server error: a smaller page may go through."""
+
+
 class PeerAnswerError(PeerError):
-    """The answer is not TAXII, breaks off, or goes past a limit."""
+    """The answer is not TAXII, or no page of it can be read to its end."""
 
 
 class StoreError(TaxiiFedError):
