@@ -1,0 +1,67 @@
+# Everything that one types here. `make` alone lists it. Each target sets up what it needs: a Python of at least 3.11 is enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SIZE ?= 20000
+ARGS ?=
+# What a laptop can run: no foreign servers, nothing that takes minutes, no MongoDB.
+QUICK := not slow and not foreign and not real_mongodb
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+$(READY): pyproject.toml constraints.txt deploy/install.sh
+	@echo "setting up $(VENV) ..."
+	@deploy/install.sh --dev $(VENV)
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## three nodes in three jurisdictions that federate on this machine, with an account of what went where and why
+	@$(BIN)/taxii-fed demo $(ARGS)
+
+.PHONY: test
+test: $(READY) ## the tests that run anywhere, in minutes; ARGS goes to pytest
+	$(BIN)/pytest -n 2 -m "$(QUICK)" $(ARGS)
+
+.PHONY: test-all
+test-all: $(READY) ## every test: foreign servers, long runs; MongoDB where TAXII_FED_TEST_MONGODB names one
+	TAXII_FED_HYPOTHESIS=thorough $(BIN)/pytest -n 2 $(ARGS)
+
+.PHONY: check
+check: $(READY) ## format, lint, types, layers, documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -p no:randomly tests/docs
+
+.PHONY: contract
+contract: $(READY) ## the suite that every store passes
+	$(BIN)/pytest tests/contract $(ARGS)
+
+.PHONY: conformance
+conformance: $(READY) ## TAXII 2.1, requirement by requirement, with a table of what is covered
+	$(BIN)/pytest tests/conformance $(ARGS)
+
+.PHONY: scenarios
+scenarios: $(READY) ## the worked cases of the sharing rules
+	$(BIN)/pytest tests/scenarios $(ARGS)
+
+.PHONY: simulate
+simulate: $(READY) ## federation against simulated peers, at length
+	TAXII_FED_HYPOTHESIS=thorough $(BIN)/pytest tests/federation $(ARGS)
+
+.PHONY: bench
+bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run
+	$(BIN)/python -m bench --size $(SIZE) $(ARGS)
+
+.PHONY: docs
+docs: $(READY) ## write the reference pages anew from the code
+	$(BIN)/python tools/reference.py
+
+.PHONY: clean
+clean: ## take away what the targets made
+	rm -rf $(VENV) .foreign .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
