@@ -19,7 +19,8 @@ TaxiiFedError
 │   ├── PeerRefusedError         an HTTP status that says no (401, 403, 404, 406 …)
 │   ├── PeerBusyError            429 or 503, with the seconds it asked for
 │   ├── PeerOverloadedError      too slow, too large, or a 5xx: less at a time may go through
-│   └── PeerAnswerError          an answer that is not TAXII
+│   ├── PeerAnswerError          an answer that is not TAXII
+│   └── PeerQuotaError           more than is taken of it
 └── StoreError               the store's fault
     ├── StoreUnavailableError    busy, unreachable, disk full: try again
     └── SchemaError              made by another version of the program
@@ -150,6 +151,10 @@ class PeerOverloadedError(PeerError):
 
 class PeerAnswerError(PeerError):
     """The answer is not TAXII, or no page of it can be read to its end."""
+
+
+class PeerQuotaError(PeerError):
+    """What the peer gave fills what is granted to it here."""
 
 
 class StoreError(TaxiiFedError):

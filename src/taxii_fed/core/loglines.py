@@ -1,0 +1,50 @@
+"""Log lines: logfmt, or JSON with the same fields.
+
+Whatever came from outside is quoted or escaped, so that no value can begin a line or a field of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from taxii_fed.core.timestamps import format_taxii
+
+Fields = Mapping[str, str | int | float]
+Format = Callable[[int, Fields], str]
+
+MAX_VALUE = 500
+"""Characters of one value; more are cut."""
+
+_BARE = re.compile(r"[!#-<>-\[\]-~]+", re.ASCII)
+
+
+def format_of(name: str) -> Format:
+    """Return the format of that name, ``logfmt`` or ``json``.
+
+    A format makes a line, with its end, of an instant (microseconds) and fields; empty fields are left out.
+    """
+    return {"logfmt": _logfmt, "json": _json}[name]
+
+
+def _logfmt(at: int, fields: Fields) -> str:
+    parts = [f"time={format_taxii(at)}"]
+    for name, value in fields.items():
+        if value != "":
+            parts.append(f"{name}={value if type(value) is int else _quoted(str(value))}")
+    return " ".join(parts) + "\n"
+
+
+def _json(at: int, fields: Fields) -> str:
+    kept = {name: _cut(value) if isinstance(value, str) else value for name, value in fields.items() if value != ""}
+    return json.dumps({"time": format_taxii(at)} | kept) + "\n"
+
+
+def _quoted(value: str) -> str:
+    value = _cut(value)
+    return value if _BARE.fullmatch(value) else json.dumps(value)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "…"

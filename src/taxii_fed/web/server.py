@@ -1,0 +1,272 @@
+"""The server process: gunicorn's threaded worker around the WSGI application, with limits on clients that take their time.
+
+gunicorn is the common server that hands a verified client certificate to the application. What it leaves open is closed here: a
+request that is sent too slowly loses its connection, and what gunicorn itself refuses is answered in TAXII's error shape.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from typing import Any, Protocol
+
+from gunicorn import glogging
+from gunicorn.app.base import BaseApplication
+from gunicorn.http import wsgi as gunicorn_wsgi
+from gunicorn.workers.gthread import ThreadWorker
+from prometheus_client import multiprocess
+
+from taxii_fed.config.schema import Settings, Tls
+from taxii_fed.core.errors import ConfigError
+from taxii_fed.core.loglines import format_of
+from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.web import errors
+from taxii_fed.web.answers import STATUS_LINES
+from taxii_fed.web.app import Node, create_app
+from taxii_fed.web.metrics import METRICS_FOLDER
+from taxii_fed.web.taxii import TaxiiApp
+
+HEAD_SECONDS = 20.0
+"""For a connection to be set up and the head of a request to arrive."""
+BODY_SECONDS = 120.0
+"""For the body to arrive after it."""
+ANSWER_SECONDS = 600.0
+"""For the whole of a request, the client's reading of the answer included."""
+KEEP_ALIVE_SECONDS = 30
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: ephemeral keys and authenticated encryption only. TLS 1.3 has no others."""
+
+_REFUSALS = {
+    "LimitRequestLine": (414, "The request line is too long."),
+    "LimitRequestHeaders": (431, "The headers are too many or too long."),
+    "ExpectationFailed": (417, "That expectation can't be met."),
+    "SSLError": (400, "The TLS handshake failed."),
+}
+_CLIENT_ERRORS = (
+    "Invalid",
+    "Limit",
+    "Unsupported",
+    "Obsolete",
+    "Expectation",
+    "Forbidden",
+    "Chunk",
+    "Configuration",
+    "SSL",
+    "NoMore",
+)
+"""How the names of gunicorn's errors begin when the client is at fault."""
+
+
+class OpenNode(Node, Protocol):
+    """A node that can be closed."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker with an end to every request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadlines: dict[Any, float] = {}
+        self._begun: dict[Any, float] = {}
+
+    def handle(self, conn: Any) -> Any:
+        """Serve one request of a connection."""
+        self._begun[conn] = time.monotonic()
+        self._deadlines[conn] = self._begun[conn] + HEAD_SECONDS
+        try:
+            return super().handle(conn)
+        finally:
+            del self._deadlines[conn], self._begun[conn]
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Serve a request whose head has arrived."""
+        self._deadlines[conn] = time.monotonic() + BODY_SECONDS
+        return super().handle_request(req, conn)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close what has idled or dawdled too long; gunicorn calls this about once a second."""
+        super().murder_keepalived(force)
+        now = time.monotonic()
+        for conn, deadline in list(self._deadlines.items()):
+            if now > self._begun.get(conn, now) + ANSWER_SECONDS:
+                _shut(conn.sock, socket.SHUT_RDWR)
+            elif now > deadline:
+                # The thread that waits for bytes sees the end of them; one that still writes its answer may go on.
+                _shut(conn.sock, socket.SHUT_RD)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:  # noqa: ARG002 — gunicorn's signature
+        """Answer a request that never reached the application."""
+        kind = type(exc).__name__
+        request_id = secrets.token_hex(8)
+        if kind.startswith(_CLIENT_ERRORS):
+            status, why = _REFUSALS.get(kind, (400, "That is no HTTP request that this server can read."))
+            answer = errors.message(status, "Bad request", why, request_id)
+            self.log.warning("refused id=%s address=%s status=%s error=%s", request_id, (addr or [""])[0], status, kind)
+        else:
+            answer = errors.failure(request_id)
+            self.log.exception("failed id=%s", request_id)  # noqa: LOG004 — called from within an except block
+        head = (
+            f"HTTP/1.1 {STATUS_LINES[answer.status]}\r\nConnection: close\r\nContent-Type: {TAXII_MEDIA_TYPE}\r\n"
+            f"Content-Length: {len(answer.body)}\r\nX-Request-Id: {request_id}\r\n\r\n"
+        )
+        with suppress(OSError):
+            client.sendall(head.encode("ascii") + answer.body)
+
+
+def _shut(sock: socket.socket, how: int) -> None:
+    # Below TLS: SSLSocket.shutdown would pull its state from under the thread that uses it.
+    with suppress(OSError):
+        socket.socket.shutdown(sock, how)
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """The server of one node: reads the settings, and opens the node once in each worker, after the fork.
+
+    ``read`` reads the settings again on SIGHUP; while they can't be used, the last good ones stay. ``open_node`` opens the node.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        open_node: Callable[[Settings], OpenNode],
+        workers: int,
+        threads: int,
+    ) -> None:
+        self._settings = settings
+        self._read = read
+        self._open_node = open_node
+        self._workers = workers
+        self._threads = threads
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn up from the settings."""
+        server = self._settings.server
+        wanted: dict[str, Any] = {
+            "bind": str(server.listen),
+            "workers": self._workers,
+            "threads": self._threads,
+            "worker_class": Worker,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "timeout": 60,
+            "graceful_timeout": 30,
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "limit_request_field_size": 8190,
+            "forwarded_allow_ips": "",
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "logger_class": _logger_of(self._settings.log.format),
+            "when_ready": self._say_ready,
+            "child_exit": _forget_metrics,
+            "worker_exit": self._close_node,
+        }
+        if server.tls is not None:
+            tls = server.tls
+            wanted |= {
+                "certfile": str(tls.certificate),
+                "keyfile": str(tls.key),
+                "ssl_context": cache(lambda *_: tls_context(tls)),
+            }
+        for name, value in wanted.items():
+            # Older releases lack some, the control socket for one.
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> TaxiiApp:
+        """Open the node in this worker and return its application."""
+        node = self._open_node(self._settings)
+        stop = threading.Event()
+        writer = threading.Thread(target=node.browse.reads.run, args=(stop,), name="read-log", daemon=True)
+        writer.start()
+
+        def close() -> None:
+            stop.set()
+            writer.join()
+            node.close()
+
+        self._close = close
+        return create_app(node)
+
+    def reload(self) -> None:
+        """Read the settings again (SIGHUP); new workers take the place of the old ones."""
+        try:
+            self._settings = self._read()
+        except ConfigError as error:
+            say(self._settings, level="error", event="configuration not reloaded, the last good one stays", reason=str(error))
+        super().reload()
+
+    def _say_ready(self, _: Any) -> None:
+        say(
+            self._settings,
+            level="info",
+            event="listening",
+            address=str(self._settings.server.listen),
+            url=self._settings.server.public_url,
+        )
+
+    def _close_node(self, _: Any, __: Any) -> None:
+        close = getattr(self, "_close", None)
+        if close is not None:
+            close()
+
+
+def say(settings: Settings, **fields: str | int) -> None:
+    """Write a line of the server's own to standard error."""
+    sys.stderr.write(format_of(settings.log.format)(time.time_ns() // 1000, fields))
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return the TLS side of the server: 1.2 or later, no early data, client certificates checked where they are shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.load_cert_chain(tls.certificate, tls.key)
+    if tls.client_ca is not None:
+        context.load_verify_locations(tls.client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _forget_metrics(_: Any, worker: Any) -> None:
+    if METRICS_FOLDER in os.environ:
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _logger_of(form: str) -> type[Any]:
+    """Return a logger class that writes gunicorn's own messages as lines like all others."""
+    lines = format_of(form)
+
+    class Lines(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            text = record.getMessage()
+            if record.exc_info:
+                text = f"{text}: {self.formatException(record.exc_info)}"
+            return lines(int(record.created * 1_000_000), {"level": record.levelname.lower(), "event": text}).rstrip("\n")
+
+    class Logger(glogging.Logger):  # type: ignore[misc]
+        def setup(self, cfg: Any) -> None:
+            super().setup(cfg)
+            for handler in self.error_log.handlers:
+                handler.setFormatter(Lines())
+
+    return Logger
+
+
+# The header that would name the program that serves: ours, without a version.
+gunicorn_wsgi.SERVER = "taxii-fed"
