@@ -1,0 +1,64 @@
+"""What the demo publishes is sound STIX, and points at nobody."""
+
+import ipaddress
+import json
+import re
+
+import pytest
+
+from taxii_fed.core.checks import check_object, check_strict
+from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.timestamps import parse_stix
+from taxii_fed.demo.incident import Incident
+from taxii_fed.demo.nodes import NAMES, lay_out
+
+NOW = parse_stix("2026-06-01T12:00:00Z")
+INCIDENT = Incident(NOW)
+POSTED = [*INCIDENT.first_wave(), *INCIDENT.second_wave()]
+OBJECTS = [value for each in POSTED for value in each.objects]
+DOCUMENTATION = [ipaddress.ip_network(each) for each in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
+
+
+@pytest.mark.parametrize("value", OBJECTS, ids=lambda value: value["id"])
+def test_each_object_is_valid(value):
+    assert check_object(value) == ""
+    assert check_strict(value) == ""
+
+
+def test_every_level_occurs():
+    assert {TLP_LEVELS[value["object_marking_refs"][0]] for value in OBJECTS} == set(Level)
+
+
+def test_versions_are_told_apart_and_lie_in_the_past():
+    versions = [(value["id"], value.get("modified")) for value in OBJECTS if "modified" in value]
+    repeated = {each for each in versions if versions.count(each) > 1}
+    assert {value["type"] for value in OBJECTS if (value["id"], value.get("modified")) in repeated} == set()
+    assert all(parse_stix(modified) < NOW for _, modified in versions)
+
+
+def test_every_reference_is_published_by_somebody():
+    ids = {value["id"] for value in OBJECTS}
+    named = set(re.findall(r'"([a-z-]+--[0-9a-f-]{36})"', json.dumps(OBJECTS)))
+    assert named - ids - TLP_LEVELS.keys() == set()
+
+
+def test_addresses_and_hosts_are_reserved_for_documentation():
+    text = json.dumps(OBJECTS)
+    addresses = {ipaddress.ip_address(each) for each in re.findall(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", text)}
+    assert addresses
+    assert all(any(address in network for network in DOCUMENTATION) for address in addresses)
+    hosts = set(re.findall(r"(?<=[@'])[a-z-]+(?:\.[a-z-]+)+", text))
+    assert hosts
+    assert all(host.endswith(".example") for host in hosts)
+
+
+def test_the_nodes_are_laid_out_with_a_key_and_a_token_for_every_party(tmp_path):
+    nodes = lay_out(tmp_path)
+    assert set(nodes) == set(NAMES)
+    assert len({node.port for node in nodes.values()}) == len(NAMES)
+    for node in nodes.values():
+        assert node.tokens.keys() == node.settings.parties.keys()
+        assert {peer: node.settings.parties[peer].role for peer in node.settings.peers} == dict.fromkeys(
+            set(NAMES) - {node.name}, "peer"
+        )
+        assert (node.folder / "node.key").stat().st_mode & 0o077 == 0
