@@ -1,0 +1,124 @@
+"""Taking properties out of an object: emptied containers go too, granular selectors follow (sharing-rule model, section 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+Json = dict[str, Any]
+Path = tuple[str | int, ...]
+
+_INDEX = re.compile(r"\[(\d+)\]")
+
+
+class CutError(Exception):
+    """Nothing would be left."""
+
+
+def cut(obj: Json, paths: Collection[Path]) -> Json:
+    """Return ``obj`` without what ``paths`` name; the same object where they name nothing.
+
+    A list or dictionary that this empties goes as well. Entries of ``granular_markings`` lose the selectors of what is gone, and go
+    when they have none left; list positions in the remaining selectors move to fit.
+    """
+    gone = {path for path in paths if exists(obj, path)}
+    if not gone:
+        return obj
+    result = _without(obj, (), gone)
+    if result is _EMPTY:
+        raise CutError
+    granular = obj.get("granular_markings")
+    if isinstance(granular, list) and "granular_markings" in result:
+        kept = [entry for entry in (_rebased(obj, each, gone) for each in granular) if entry is not None]
+        if kept:
+            result["granular_markings"] = kept
+        else:
+            del result["granular_markings"]
+    return result  # type: ignore[no-any-return]
+
+
+def exists(obj: Json, path: Path) -> bool:
+    """Return whether ``path`` leads to something."""
+    value: Any = obj
+    for part in path:
+        if not (part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))):
+            return False
+        value = value[part]
+    return bool(path)
+
+
+def resolve(obj: Json, selector: str) -> Path | None:
+    """Return the path that a granular selector (STIX 2.1 section 7.2.3.1) selects, None where it selects nothing."""
+    return _resolve(obj, selector.split("."))
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield every string in ``value``, names of properties included, with where it stands."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield (*path, key), key
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+
+
+_EMPTY: Any = object()
+
+
+def _without(value: Any, path: Path, gone: set[Path]) -> Any:
+    if path in gone:
+        return _EMPTY
+    if not any(each[: len(path)] == path for each in gone):
+        return value
+    kept: Any
+    if isinstance(value, dict):
+        kept = {key: left for key, item in value.items() if (left := _without(item, (*path, key), gone)) is not _EMPTY}
+    else:
+        kept = [left for index, item in enumerate(value) if (left := _without(item, (*path, index), gone)) is not _EMPTY]
+    if kept:
+        return kept
+    gone.add(path)
+    return _EMPTY
+
+
+def _rebased(obj: Json, entry: Any, gone: set[Path]) -> Any:
+    selectors = []
+    for selector in entry["selectors"]:
+        path = resolve(obj, selector)
+        if path is None:
+            selectors.append(selector)
+        elif not any(path[: len(each)] == each for each in gone):
+            selectors.append(_selector(_moved(path, gone)))
+    return {**entry, "selectors": selectors} if selectors else None
+
+
+def _moved(path: Path, gone: set[Path]) -> Path:
+    moved: list[str | int] = []
+    for depth, part in enumerate(path):
+        moved.append(part - sum((*path[:depth], earlier) in gone for earlier in range(part)) if isinstance(part, int) else part)
+    return tuple(moved)
+
+
+def _selector(path: Path) -> str:
+    return ".".join(f"[{part}]" if isinstance(part, int) else part for part in path)
+
+
+def _resolve(value: Any, parts: list[str]) -> Path | None:
+    if not parts:
+        return ()
+    if isinstance(value, list):
+        match = _INDEX.fullmatch(parts[0])
+        if match is None or int(match[1]) >= len(value):
+            return None
+        rest = _resolve(value[int(match[1])], parts[1:])
+        return None if rest is None else (int(match[1]), *rest)
+    if isinstance(value, dict):
+        for count in range(1, len(parts) + 1):
+            key = ".".join(parts[:count])
+            if key in value and (rest := _resolve(value[key], parts[count:])) is not None:
+                return (key, *rest)
+    return None

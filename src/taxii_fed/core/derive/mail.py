@@ -1,0 +1,55 @@
+"""Mail addresses in text, also defanged or encoded (rule terms ``pseudonymise`` and ``redact_text``)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from taxii_fed.core.derive.folding import foldings
+
+_OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
+_AT = rf"(?:@|\s?{_OPEN}\s?(?:@|at|AT|At)\s?{_CLOSE}\s?|\s?[_-]at[_-]\s?)"
+_DOT = rf"(?:\.|\s?{_OPEN}\s?(?:\.|dot|DOT|Dot)\s?{_CLOSE}?\s?|\.{_CLOSE})"
+_LOCAL = r"(?:[\w.!#$%'*+=^`{|}~-]{1,64}|\"[^\"\n]{1,64}\")"
+_LABEL = r"[\w-]{1,63}"
+_MAIL = re.compile(
+    rf"{_LOCAL}{_AT}(?:{_LABEL}{_DOT}){{1,8}}(?:[^\W\d_][\w-]{{1,62}})(?!\w)|{_LOCAL}{_AT}\[(?:IPv6:)?[0-9A-Fa-f:.]{{2,45}}\]"
+)
+_SPOKEN = re.compile(r"[\w.+-]{1,64}\s{1,2}(?:at|AT)\s{1,2}[\w-]{1,63}(?:\s{1,2}(?:dot|DOT)\s{1,2}[\w-]{1,63}){1,5}")
+_PSEUDONYM = re.compile(r"[0-9a-f]{16,64}@pseudonym\.invalid")
+_CHEAP = re.compile(r"@|[^\x20-\x7e]|%40|&#?\w|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class MailHit:
+    """A mail address in a text: its original span."""
+
+    start: int
+    end: int
+
+
+def find_mail(text: str) -> list[MailHit]:
+    """Return the mail addresses in ``text``, ascending and without overlap. Pseudonyms are none."""
+    if not _CHEAP.search(text):
+        return []
+    spans: list[tuple[int, int]] = []
+    for folding in foldings(text):
+        for pattern in (_MAIL, _SPOKEN):
+            spans.extend(folding.span(*match.span()) for match in pattern.finditer(folding.text) if not is_pseudonym(match[0]))
+    merged: list[MailHit] = []
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if merged and start < merged[-1].end:
+            merged[-1] = MailHit(merged[-1].start, max(end, merged[-1].end))
+        else:
+            merged.append(MailHit(start, end))
+    return merged
+
+
+def is_pseudonym(text: str) -> bool:
+    """Return whether ``text`` is what `Keys.pseudonym` makes, here or in another node."""
+    return _PSEUDONYM.fullmatch(text) is not None
+
+
+def is_mail(text: str) -> bool:
+    """Return whether ``text`` is one plain mail address and nothing else."""
+    return _MAIL.fullmatch(text) is not None and "@" in text
