@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from taxii_fed.core.facts import Provenance
+from taxii_fed.core.facts import Provenance, Use
+from taxii_fed.core.pull import Request
 from taxii_fed.core.query import ObjectQuery, Rank
+from taxii_fed.core.remote import ManifestPage, ObjectPage, RemoteCollection
 
 Json = dict[str, Any]
 
@@ -29,19 +30,6 @@ class Clock(Protocol):
     def now(self) -> int:
         """Return the present instant in microseconds."""
         ...
-
-
-class Use(StrEnum):
-    """Why one object names another (kind of an edge)."""
-
-    REFERENCE = "ref"
-    """A reference that closure follows."""
-    CREATOR = "by"
-    MARKING = "marking"
-    """In ``object_marking_refs``; TLP ids are left out."""
-    GRANULAR = "granular"
-    """A marking named in ``granular_markings``; TLP ids are left out."""
-    EXTENSION = "ext"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +280,10 @@ class Reader(Protocol):
         ...
 
     # -- what is in force -----------------------------------------------------------------------------------------------
+    def revision(self) -> int:
+        """Return the number of the newest revision, 0 in an empty store."""
+        ...
+
     def in_force(self) -> Applied | None:
         """Return the newest revision, None in an empty store."""
         ...
@@ -314,6 +306,10 @@ class Reader(Protocol):
 
     def past_readers(self, view: int) -> list[tuple[str, int, int | None]]:
         """Return (party, from, until) of every party ever mapped to the view; ``until`` None: still (µs)."""
+        ...
+
+    def past_views(self, collection: str, party: str) -> list[int]:
+        """Return the views that the party was ever mapped to in the collection, oldest first."""
         ...
 
     # -- versions ---------------------------------------------------------------------------------------------------------
@@ -416,6 +412,10 @@ class Reader(Protocol):
 
     def quarantined_ids(self, collection: str, object_ids: Collection[str]) -> set[str]:
         """Return those ids of which a version lies in quarantine."""
+        ...
+
+    def quarantine_load(self, peer: str) -> tuple[int, int]:
+        """Return how many items of a peer, all its collections together, lie in quarantine, and the bytes of their bodies."""
         ...
 
     def door_events(self, *, object_id: str = "", giver: str = "", since: int = 0, limit: int = 1000) -> list[DoorEvent]:
@@ -585,4 +585,35 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Free connections."""
+        ...
+
+
+class PeerClient(Protocol):
+    """One peer, asked on plain TAXII. Every method but `cut` raises `PeerError` of some kind; one thread at a time uses it.
+
+    ``remote`` is the peer's collection as an admin names it: its id, alias or title.
+    """
+
+    def collections(self) -> list[RemoteCollection]:
+        """Return what the peer shows us."""
+        ...
+
+    def objects(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ObjectPage:
+        """Return a page of objects, all versions, of ``ids`` only where given."""
+        ...
+
+    def object(self, remote: str, object_id: str, version_text: str) -> ObjectPage:
+        """Return one version of one object, or all of it where ``version_text`` is no timestamp."""
+        ...
+
+    def manifest(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ManifestPage:
+        """Return a page of the manifest, all versions, of ``ids`` only where given."""
+        ...
+
+    def cut(self) -> None:
+        """Break off the request under way, from any thread; all later ones fail."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
         ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from taxii_fed.core.levels import TLP_LEVELS, Level
@@ -16,6 +17,19 @@ Json = dict[str, Any]
 
 LOCAL = "local"
 """The origin of what was published here, by the node's own organisation or its members."""
+
+
+class Use(StrEnum):
+    """Why one object names another (kind of an edge)."""
+
+    REFERENCE = "ref"
+    """A reference that closure follows."""
+    CREATOR = "by"
+    MARKING = "marking"
+    """In ``object_marking_refs``; TLP ids are left out."""
+    GRANULAR = "granular"
+    """A marking named in ``granular_markings``; TLP ids are left out."""
+    EXTENSION = "ext"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +159,19 @@ def _references_in(value: Any, path: tuple[str | int, ...]) -> Iterator[Referenc
                 yield from _references_in(item, (*path, index))
 
 
-def marking_users(facts: Facts) -> tuple[str, ...]:
-    """Return the ids of the marking definitions, TLP ones left out, that a version uses."""
-    used = [marking for marking in facts.markings if marking not in TLP_LEVELS]
-    used.extend(marking for marking, _ in facts.granular if marking not in TLP_LEVELS)
-    return tuple(dict.fromkeys(used))
+def uses_of(facts: Facts) -> dict[str, set[Use]]:
+    """Return everything that a version names, and how: the edges that the store keeps for it."""
+    edges: dict[str, set[Use]] = {}
+    for reference in facts.references:
+        edges.setdefault(reference.target, set()).add(Use.REFERENCE)
+    if facts.created_by:
+        edges.setdefault(facts.created_by, set()).add(Use.CREATOR)
+    for marking in facts.markings:
+        if marking not in TLP_LEVELS:
+            edges.setdefault(marking, set()).add(Use.MARKING)
+    for marking, _ in facts.granular:
+        if marking not in TLP_LEVELS:
+            edges.setdefault(marking, set()).add(Use.GRANULAR)
+    for extension in facts.extensions:
+        edges.setdefault(extension, set()).add(Use.EXTENSION)
+    return edges

@@ -203,7 +203,7 @@ class Judge:
         self.audience = audience
         self.now = now
         self._jurisdictions = in_force.jurisdictions
-        self._meanings = meanings
+        self.meanings = meanings
         self._approvals = approvals
         self._remembered: dict[object, Verdict] = {}
         whats = [rule.what for rules in (audience.share, audience.never, audience.hold, audience.change) for rule in rules]
@@ -237,7 +237,7 @@ class Judge:
         return verdict
 
     def _judge(self, facts: Facts, *, used: bool) -> Verdict:
-        level, unknown = effective(facts, self._meanings)
+        level, unknown = effective(facts, self.meanings)
         if used and facts.type == "identity" and level is None:
             level = Level.CLEAR
         wake_at = facts.valid_until if self._dated and (facts.valid_until or 0) > self.now else None

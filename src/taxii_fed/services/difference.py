@@ -1,0 +1,199 @@
+"""The difference between what a view holds and what it should hold, as a change with ranks and versions in place.
+
+Held here: no (id, modified) ever goes out with two contents, a later copy has a later ``modified``, and what becomes the newest again gets
+a new date (sharing-rule model, sections 7 and 8).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from taxii_fed.core import jsontext
+from taxii_fed.core.canonical import digest
+from taxii_fed.core.closure import Result
+from taxii_fed.core.query import Rank, ranks
+from taxii_fed.core.timestamps import format_stix
+from taxii_fed.ports import Change, Entry, Opening, View, Writer
+
+RENEWED = "newest-again"
+CHANGED = "changed"
+DELETED = "deleted-at-origin"
+
+_MILLISECOND = 1000
+_LATER = 1 << 62
+"""Stands for the stamp of an opening, which comes after all that a view holds."""
+
+
+def difference(
+    writer: Writer,
+    view: View,
+    results: Mapping[str, Sequence[Result]],
+    live: Mapping[str, list[Entry]],
+    *,
+    event: str,
+    fresh: Collection[str],
+) -> tuple[Change, list[tuple[str, int, bytes]]]:
+    """Return the change that brings ``live`` entries (by source) to the ``results``, and the derived versions to be noted as given.
+
+    ``event`` says why entries end where that is not the decision's own reason. ``fresh`` are sources that had no version before.
+    """
+    wanted = {result.key: result for rows in results.values() for result in rows if result.visible}
+    newest = {
+        max((row for row in rows if row.visible), key=lambda row: row.facts.version).key
+        for rows in results.values()
+        if any(row.visible for row in rows)
+    }
+    why = {result.key: result.reason for rows in results.values() for result in rows}
+    held = [entry for rows in live.values() for entry in rows]
+    copies = _Copies(writer, view, [result for result in wanted.values() if result.content is not None])
+    ended: dict[int, str] = {}
+    for entry in held:
+        result = wanted.get(entry.source_key)
+        if result is None:
+            ended[entry.date_added] = event or why.get(entry.source_key) or DELETED
+        elif copies.same(result, entry):
+            del wanted[entry.source_key]
+        else:
+            ended[entry.date_added] = event or CHANGED
+    openings = [copies.opening(wanted[key], newest=key in newest) for key in sorted(wanted)]
+    opened = [opening for opening in openings if opening is not None]
+    if not ended and not opened:
+        return Change(), []
+    return _ranked(writer, view, ended, opened, held, fresh), copies.noted
+
+
+class _Copies:
+    """Versions of derived copies: no (id, modified) ever goes out with two contents, and a later copy has a later ``modified``."""
+
+    def __init__(self, writer: Writer, view: View, results: Sequence[Result]) -> None:
+        self._writer = writer
+        self._results = results
+        ids = {result.given_id for result in results}
+        self._given = writer.given(ids) if ids else {}
+        self._last = writer.last_given(view.id, ids) if ids else {}
+        self._digests: dict[int, bytes] = {}
+        self.noted: list[tuple[str, int, bytes]] = []
+
+    def _digest(self, result: Result) -> bytes:
+        found = self._digests.get(result.key)
+        if found is None:
+            assert result.content is not None
+            found = self._digests[result.key] = digest(result.content)
+        return found
+
+    def same(self, result: Result, entry: Entry) -> bool:
+        """Return whether a live entry is what the result asks for."""
+        if entry.id != result.given_id or entry.derived is (result.content is None):
+            return False
+        if result.content is None:
+            return True
+        if result.facts.version == 0:
+            return digest(jsontext.loads(self._writer.body(entry.body))) == self._digest(result)
+        return (entry.version, self._digest(result)) in self._given.get(entry.id, ())
+
+    def opening(self, result: Result, *, newest: bool) -> Opening | None:
+        """Return the entry to be added, None for an old version that can't be told apart from what was given out."""
+        facts = result.facts
+        opening = Opening(
+            id=result.given_id,
+            type=facts.type,
+            spec_version=facts.spec_version,
+            version=facts.version,
+            version_text=facts.version_text,
+            source=facts.id,
+            source_key=result.key,
+            rank=Rank(),
+            rule=result.rule,
+            reasons=result.reasons,
+        )
+        if result.content is None:
+            return opening
+        version = self._version(result, newest=newest)
+        if version is None:
+            return None
+        self.noted.append((result.given_id, version, self._digest(result)))
+        self._given.setdefault(result.given_id, []).append((version, self._digest(result)))
+        self._last[result.given_id] = max(version, self._last.get(result.given_id, 0))
+        content = result.content
+        if version != facts.version:
+            content = {**content, "modified": format_stix(version)}
+            opening = replace(opening, version=version, version_text=content["modified"])
+        return replace(opening, content=jsontext.dumps(content))
+
+    def _version(self, result: Result, *, newest: bool) -> int | None:
+        natural = result.facts.version
+        if natural == 0 or "modified" not in (result.content or ()):
+            return natural
+        noted = self._given.get(result.given_id, [])
+        wanted = self._digest(result)
+        last = self._last.get(result.given_id, -1)
+        taken = {version for version, content in noted if content != wanted}
+        if not newest:
+            return natural if natural not in taken else None
+        again = [version for version, content in noted if content == wanted and version > last]
+        if again:
+            return min(again)
+        if natural > last and natural not in taken:
+            return natural
+        return max([last, natural, *(version for version, _ in noted)]) + _MILLISECOND
+
+
+def _ranked(
+    writer: Writer,
+    view: View,
+    ended: dict[int, str],
+    openings: list[Opening],
+    held: Sequence[Entry],
+    fresh: Collection[str],
+) -> Change:
+    """Return the change with every rank in place. What becomes the newest again gets a new date (sharing-rule model, section 8)."""
+    affected = {entry.id for entry in held} | {
+        opening.id for opening in openings if opening.derived or opening.source not in fresh
+    }
+    present = writer.live_by_id(view.id, affected) if affected else {}
+    by_id: dict[str, list[int]] = defaultdict(list)
+    for index, opening in enumerate(openings):
+        by_id[opening.id].append(index)
+    result = list(openings)
+    reranked: list[tuple[int, Rank]] = []
+    reopened: list[Opening] = []
+    for given_id in affected | set(by_id):
+        rows = [entry for entry in present.get(given_id, ()) if entry.date_added not in ended]
+        standing = [(entry.date_added, entry.spec_version, entry.version) for entry in rows]
+        standing += [(_LATER + index, openings[index].spec_version, openings[index].version) for index in by_id[given_id]]
+        found = ranks(standing)
+        for index in by_id[given_id]:
+            result[index] = replace(openings[index], rank=found[_LATER + index])
+        for entry in rows:
+            rank = found[entry.date_added]
+            if rank == entry.rank:
+                continue
+            if _told(rank) and not _told(entry.rank):
+                ended[entry.date_added] = RENEWED
+                reopened.append(_again(entry, rank, writer))
+            else:
+                reranked.append((entry.date_added, rank))
+    return Change(tuple(ended.items()), tuple(reranked), (*reopened, *result))
+
+
+def _told(rank: Rank) -> bool:
+    """Return whether a poll without filters tells of an entry of that rank."""
+    return rank.shown and rank.newest and rank.top
+
+
+def _again(entry: Entry, rank: Rank, writer: Writer) -> Opening:
+    return Opening(
+        id=entry.id,
+        type=entry.type,
+        spec_version=entry.spec_version,
+        version=entry.version,
+        version_text=entry.version_text,
+        source=entry.source,
+        source_key=entry.source_key,
+        rank=rank,
+        rule=entry.rule,
+        reasons=entry.reasons,
+        content=writer.body(entry.body) if entry.derived else None,
+    )

@@ -1,0 +1,369 @@
+"""What is in force, and how it changes without anything leaking on the way (design, "What is in force", `plan` and `apply`; I6).
+
+A change goes in four steps, each in bounded transactions, and can be taken up by any process after a crash:
+
+1. *split*: parties that will part get views of their own, with what they hold and the dates it has; who loses a collection is unmapped;
+2. *withdraw*: what the new rules do not allow ends; arrivals meanwhile must pass the old rules and the new;
+3. *switch*: one transaction puts the new rules in force;
+4. *release*: what the new rules allow appears, dated now.
+
+So at no instant is more visible than before or after. The passing of a date in a rule or a membership goes the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from taxii_fed.core.errors import RefusedError, StoreUnavailableError
+from taxii_fed.core.facts import Json
+from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
+from taxii_fed.core.sharing import Audience, audience_of
+from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
+from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.settle import GROUPING, TRANSITION, Settler, copy_documents, refresh_wakes
+
+APPLY = "apply"
+CURRENT = "current"
+SPLIT, WITHDRAW, RELEASE = "split", "withdraw", "release"
+TIGHTENED = "rule-tightened"
+
+_CHUNK = 200
+_COPY_CHUNK = 5_000
+_LEASE_SECONDS = 60
+_EVERYTHING_ELSE = "*"
+_PASSES: tuple[frozenset[str], ...] = (
+    frozenset({"marking-definition", "identity", "extension-definition"}),
+    frozenset({_EVERYTHING_ELSE}),
+    frozenset({"relationship", "sighting", "email-message", "network-traffic", "file", "process", "directory", "user-account"}),
+    frozenset({"report", "grouping", "note", "opinion", "observed-data", "language-content"}),
+)
+"""Types in the order in which they are released: what is referred to goes first, so that no copy is cut that need not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a configuration relates to what is in force. ``same``: equal. ``moves``: taking it over moves entries, so it waits for apply."""
+
+    same: bool
+    moves: bool
+    running: bool = False
+    """Whether a change is under way."""
+
+
+class Governor:
+    """Puts rules in force."""
+
+    def __init__(self, store: Store, settler: Settler, cache: InForceCache, clock: Clock) -> None:
+        self._store = store
+        self._settler = settler
+        self._cache = cache
+        self._clock = clock
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+
+    # -- taking over without a move ---------------------------------------------------------------------------------------
+
+    def adopt(self, coming: InForce, fingerprint: str) -> Standing:
+        """Take over a configuration where that moves no entry, and always in an empty store; return how it stands then."""
+        with self._store.write() as writer:
+            standing = self.standing(writer, coming, fingerprint)
+            if standing.same or standing.moves:
+                return standing
+            self._switch(writer, to_doc(coming), fingerprint, self._clock.now(), set())
+        return Standing(same=True, moves=False)
+
+    def standing(self, reader: Reader, coming: InForce, fingerprint: str) -> Standing:
+        """Return how a configuration relates to what is in force."""
+        applied = reader.in_force()
+        running = reader.doc(APPLY, CURRENT) is not None
+        if applied is None:
+            return Standing(same=False, moves=False, running=running)
+        if applied.fingerprint == fingerprint:
+            return Standing(same=True, moves=False, running=running)
+        present = self._cache.current(reader)
+        assert present is not None
+        return Standing(same=False, moves=running or self._moves(reader, present, coming), running=running)
+
+    def _moves(self, reader: Reader, present: InForce, coming: InForce) -> bool:
+        if (present.markings, present.jurisdictions, present.identity) != (
+            coming.markings,
+            coming.jurisdictions,
+            coming.identity,
+        ):
+            return True
+        now = self._clock.now()
+        by_id = {each.id: each for each in coming.collections.values()}
+        for collection in present.collections.values():
+            readers = reader.readers(collection.id)
+            after = by_id.get(collection.id)
+            if after is None or any(name not in coming.parties for name in readers):
+                return bool(readers)
+            held = {
+                name: audience_of(present, present.parties[name], collection.name, now).signature
+                for name in readers
+                if name in present.parties
+            }
+            known = set(held.values())
+            for name, party in coming.parties.items():
+                audience = audience_of(coming, party, after.name, now)
+                if (name in readers and audience.signature != held.get(name)) or (
+                    name not in readers
+                    and audience.reads
+                    and (audience.signature not in known or reader.past_views(collection.id, name))
+                ):
+                    return True
+        return any(
+            audience_of(coming, party, each.name, now).reads and reader.walk(each.id, "", 1).ids
+            for each in coming.collections.values()
+            if each.id not in {known.id for known in present.collections.values()}
+            for party in coming.parties.values()
+        )
+
+    # -- apply --------------------------------------------------------------------------------------------------------------
+
+    def apply(self, coming: InForce, fingerprint: str, progress: Callable[[str, int], None] | None = None) -> None:
+        """Put a configuration in force, step by step; return when all is released.
+
+        Raises `RefusedError` while another process does so with other rules.
+        """
+        with self._lease() as _:
+            with self._store.write() as writer:
+                under_way = writer.doc(APPLY, CURRENT)
+                if under_way is not None and under_way["fingerprint"] != fingerprint:
+                    raise RefusedError("Another change of rules is under way; finish it first with `taxii-fed apply --resume`.")
+                if under_way is None:
+                    writer.put_doc(APPLY, CURRENT, self._plan_doc(to_doc(coming), fingerprint))
+            self._run(progress)
+
+    def resume(self, progress: Callable[[str, int], None] | None = None) -> bool:
+        """Go on with a change that stopped half way; return whether there was one."""
+        with self._store.read() as reader:
+            if reader.doc(APPLY, CURRENT) is None:
+                return False
+        with self._lease():
+            self._run(progress)
+        return True
+
+    def regroup(self) -> None:
+        """Carry out the passing of dates in rules and memberships: the same rules, as of now."""
+        with self._lease():
+            with self._store.write() as writer:
+                applied = writer.in_force()
+                if applied is None:
+                    return
+                if writer.doc(APPLY, CURRENT) is None:
+                    writer.put_doc(APPLY, CURRENT, self._plan_doc(applied.doc, applied.fingerprint))
+            self._run(None)
+
+    def _plan_doc(self, doc: Json, fingerprint: str) -> Json:
+        return {"doc": doc, "fingerprint": fingerprint, "at": self._clock.now(), "stage": SPLIT}
+
+    def _lease(self) -> _Held:
+        return _Held(self._store, self._owner, self._clock)
+
+    def _run(self, progress: Callable[[str, int], None] | None) -> None:
+        while True:
+            with self._store.read() as reader:
+                change = reader.doc(APPLY, CURRENT)
+            if change is None:
+                return
+            stage = change["stage"]
+            if stage == SPLIT:
+                self._split(change)
+            elif stage == WITHDRAW:
+                for _ in self._walk(change, TIGHTENED, progress):
+                    pass
+                with self._store.write() as writer:
+                    self._switch(writer, change["doc"], change["fingerprint"], change["at"], set(change["moving"]))
+                    writer.put_doc(APPLY, CURRENT, {**change, "stage": RELEASE, "doc": None, "place": None})
+            else:
+                for _ in self._walk(change, "", progress):
+                    pass
+                with self._store.write() as writer:
+                    writer.put_doc(APPLY, CURRENT, None)
+
+    # -- step 1 -------------------------------------------------------------------------------------------------------------
+
+    def _split(self, change: Json) -> None:
+        coming = from_doc(InForce, change["doc"])
+        with self._store.read() as reader:
+            present = self._cache.current(reader)
+            assert present is not None
+            collections = list(present.collections.values())
+        moving = [each.id for each in collections if self._split_collection(each, present, coming, change["at"])]
+        with self._store.write() as writer:
+            for collection_id in moving:
+                writer.put_doc(TRANSITION, collection_id, {"doc": change["doc"], "at": change["at"]})
+            writer.put_doc(APPLY, CURRENT, {**change, "stage": WITHDRAW, "moving": moving, "place": None})
+
+    def _split_collection(self, collection: CollectionTerms, present: InForce, coming: InForce, at: int) -> bool:
+        """Give every view one outcome to come; return whether anything changes in the collection."""
+        after = next((each for each in coming.collections.values() if each.id == collection.id), None)
+        with self._store.read() as reader:
+            readers = reader.readers(collection.id)
+            grouped = reader.doc(GROUPING, collection.id)
+        before_at = int(grouped["at"]) if grouped else at
+        groups: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        leaving: list[str] = []
+        changed = present.markings != coming.markings or present.jurisdictions != coming.jurisdictions
+        for name, view in sorted(readers.items()):
+            audience = audience_of(coming, coming.parties[name], after.name, at) if after and name in coming.parties else None
+            if audience is None or not audience.reads:
+                leaving.append(name)
+                continue
+            before = audience_of(present, present.parties[name], collection.name, before_at)
+            changed = changed or before.signature != audience.signature
+            groups[view][audience.signature].append(name)
+        if leaving:
+            self._leave(collection, leaving)
+        for view, parts in groups.items():
+            largest = max(parts, key=lambda signature: (len(parts[signature]), signature))
+            for signature, names in parts.items():
+                if signature != largest:
+                    self._copy_view(collection.id, view, names)
+        new = after is not None and any(
+            audience_of(coming, party, after.name, at).reads for name, party in coming.parties.items() if name not in readers
+        )
+        return changed or new
+
+    def _leave(self, collection: CollectionTerms, names: list[str]) -> None:
+        now = self._clock.now()
+        with self._store.write() as writer:
+            left = {writer.readers(collection.id)[name] for name in names}
+            for name in names:
+                writer.assign(collection.id, name, None, now)
+            orphans = left - set(writer.readers(collection.id).values())
+        for view in orphans:
+            self._end_all(view)
+
+    def _end_all(self, view: int) -> None:
+        while True:
+            with self._store.write() as writer:
+                entries = writer.entries(view, 0, _COPY_CHUNK)
+                if not entries:
+                    return
+                writer.change(view, Change(ended=tuple((entry.date_added, TIGHTENED) for entry in entries)))
+
+    def _copy_view(self, collection_id: str, source: int, names: list[str]) -> None:
+        """Give some parties of a view a copy of it, with all dates; ends and ranks that happen meanwhile are mirrored."""
+        with self._store.write() as writer:
+            target = writer.create_view(collection_id, writer.view(source).head)
+            writer.set_mirror(source, target)
+        place = 0
+        while True:
+            with self._store.write() as writer:
+                last = writer.copy_entries(source, target, place, _COPY_CHUNK)
+                if last:
+                    place = last
+                    continue
+                now = self._clock.now()
+                writer.set_mirror(source, 0)
+                for name in names:
+                    writer.assign(collection_id, name, target, now)
+                writer.set_wake(target, writer.view(source).wake_at)
+                copy_documents(writer, source, target)
+                return
+
+    # -- steps 2 and 4 ------------------------------------------------------------------------------------------------------
+
+    def _walk(self, change: Json, event: str, progress: Callable[[str, int], None] | None) -> Iterator[None]:
+        """Settle every object of the moving collections, in chunks, the place kept with each; yields after each chunk."""
+        place = change.get("place") or {"collection": 0, "pass": 0, "last": ""}
+        moving = change["moving"]
+        done = 0
+        while place["collection"] < len(moving):
+            collection_id = moving[place["collection"]]
+            with self._store.write() as writer:
+                tail = writer.walk(collection_id, place["last"], _CHUNK * 4)
+                wanted = [each for each in tail.ids if _in_pass(each, place["pass"])]
+                now = self._clock.now()
+                for start in range(0, len(wanted), _CHUNK):
+                    self._settler.settle(writer, collection_id, wanted[start : start + _CHUNK], now, event=event)
+                if tail.last:
+                    place = {**place, "last": tail.last}
+                elif place["pass"] + 1 < len(_PASSES):
+                    place = {**place, "pass": place["pass"] + 1, "last": ""}
+                else:
+                    place = {"collection": place["collection"] + 1, "pass": 0, "last": ""}
+                writer.put_doc(APPLY, CURRENT, {**change, "place": place})
+            done += len(wanted)
+            if progress is not None:
+                progress(change["stage"], done)
+            yield
+
+    # -- step 3 -------------------------------------------------------------------------------------------------------------
+
+    def _switch(self, writer: Writer, doc: Json, fingerprint: str, at: int, moving: set[str]) -> None:
+        """Put rules in force and map every party to its view, all in the caller's transaction."""
+        applied = writer.in_force()
+        coming = from_doc(InForce, doc)
+        now = self._clock.now()
+        if applied is None or applied.fingerprint != fingerprint:
+            writer.put_in_force(doc, fingerprint, now)
+        for collection in coming.collections.values():
+            writer.put_doc(TRANSITION, collection.id, None)
+            writer.put_doc(GROUPING, collection.id, {"at": at})
+            self._map(writer, collection, coming, at)
+        for collection_id in moving:
+            writer.put_doc(TRANSITION, collection_id, None)
+
+    def _map(self, writer: Writer, collection: CollectionTerms, coming: InForce, at: int) -> None:
+        now = self._clock.now()
+        readers = writer.readers(collection.id)
+        audiences = {name: audience_of(coming, party, collection.name, at) for name, party in coming.parties.items()}
+        by_signature: dict[str, int] = {}
+        for name, view in sorted(readers.items(), key=lambda each: each[1]):
+            audience = audiences.get(name)
+            if audience is None or not audience.reads:
+                writer.assign(collection.id, name, None, now)
+            else:
+                by_signature.setdefault(audience.signature, view)
+        for name, audience in sorted(audiences.items()):
+            if name in readers or not audience.reads:
+                continue
+            past = writer.past_views(collection.id, name)
+            standing = by_signature.get(audience.signature)
+            if standing is None or (past and past[-1] != standing):
+                head = max((writer.view(each).head for each in past), default=0)
+                standing = writer.create_view(collection.id, head)
+                by_signature.setdefault(audience.signature, standing)
+            writer.assign(collection.id, name, standing, now)
+        self._note_boundary(writer, collection, list(audiences.values()))
+
+    def _note_boundary(self, writer: Writer, collection: CollectionTerms, audiences: list[Audience]) -> None:
+        until = min((audience.until_at for audience in audiences if audience.until_at is not None), default=None)
+        if until is not None:
+            writer.add_wakes(collection.id, [(until, "")])
+        refresh_wakes(writer, collection.id)
+
+
+class _Held:
+    """The lease of whoever changes rules, renewed by every step through the store's own fencing of transactions."""
+
+    def __init__(self, store: Store, owner: str, clock: Clock) -> None:
+        self._store = store
+        self._owner = owner
+        self._clock = clock
+        self._lease: Lease | None = None
+
+    def __enter__(self) -> Lease:
+        lease = self._store.lease(APPLY, self._owner, _LEASE_SECONDS, self._clock.now())
+        if lease is None:
+            raise StoreUnavailableError("Another process is putting rules in force; try again shortly.")
+        self._lease = lease
+        return lease
+
+    def __exit__(self, *_: object) -> None:
+        if self._lease is not None:
+            self._store.release(self._lease)
+
+
+def _in_pass(object_id: str, number: int) -> bool:
+    kind = object_id.partition("--")[0]
+    if _EVERYTHING_ELSE in _PASSES[number]:
+        return not any(kind in each for each in _PASSES)
+    return kind in _PASSES[number]

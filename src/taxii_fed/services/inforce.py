@@ -1,0 +1,36 @@
+"""What is in force, decoded once per revision and process (design, "What is in force")."""
+
+from __future__ import annotations
+
+from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
+from taxii_fed.ports import Reader
+
+
+class InForceCache:
+    """The newest revision of the rules, parties and collections. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._held: tuple[int, InForce] | None = None
+
+    def current(self, reader: Reader) -> InForce | None:
+        """Return what is in force in the snapshot, None in an empty store."""
+        return self.at(reader, reader.revision())
+
+    def at(self, reader: Reader, revision: int) -> InForce | None:
+        """Return what is in force, given its revision number (0: nothing) as read in the same snapshot."""
+        if revision == 0:
+            return None
+        held = self._held
+        if held is not None and held[0] == revision:
+            return held[1]
+        applied = reader.in_force()
+        if applied is None:
+            return None
+        in_force = from_doc(InForce, applied.doc)
+        self._held = (applied.revision, in_force)
+        return in_force
+
+
+def collection_by_id(in_force: InForce, collection_id: str) -> CollectionTerms | None:
+    """Return the collection with that TAXII id."""
+    return next((each for each in in_force.collections.values() if each.id == collection_id), None)

@@ -1,0 +1,360 @@
+"""The part of a collection whose answer may change when something is touched, read once and judged for each view.
+
+What was touched, what refers to it (to any depth, unless nobody's picture of it changes), and what is visible only while something
+visible names it. An addition so costs what is connected to it (sharing-rule model, section 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from taxii_fed.core import jsontext
+from taxii_fed.core.closure import ABSENT, UNSEEN, Candidate, Face, Kind, Result, close
+from taxii_fed.core.copies import AudienceCopier
+from taxii_fed.core.facts import Json, Use, facts_of
+from taxii_fed.core.keys import Keys
+from taxii_fed.core.levels import TLP_LEVELS
+from taxii_fed.core.markings import Meanings, Word
+from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.sharing import Audience, Judge, Outcome
+from taxii_fed.ports import Version, View, Writer
+
+UNNAMEABLE = "unnameable"
+"""Documents that hold, for each view, the identities that nobody may name in it."""
+
+
+def candidate_of(version: Version) -> Candidate:
+    """Return a stored version as closure judges it."""
+    obj = jsontext.loads(version.body)
+    return Candidate(version.key, facts_of(obj, version.provenance), obj)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The part of a collection that one settling looks at, read once for all views."""
+
+    writer: Writer
+    collection: CollectionTerms
+    in_force: InForce
+    now: int
+    objects: dict[str, list[Candidate]] = field(default_factory=dict)
+    exists: dict[str, bool] = field(default_factory=dict)
+    absent: dict[str, bool] = field(default_factory=dict)
+    """Of ids that have no version here: whether they were here or lie in quarantine."""
+
+    def load(self, object_ids: Iterable[str]) -> None:
+        """Read all versions of these objects, those without any as an empty list."""
+        wanted = [object_id for object_id in object_ids if object_id not in self.objects]
+        if wanted:
+            found = self.writer.versions(self.collection.id, wanted)
+            for object_id in wanted:
+                self.objects[object_id] = [candidate_of(version) for version in found.get(object_id, ())]
+
+    def meanings(self, candidates: Iterable[Candidate]) -> Meanings:
+        """Return what the markings that these use mean here; loads their definitions."""
+        markings = {marking for each in candidates for marking in each.facts.markings if marking not in TLP_LEVELS}
+        markings |= {marking for each in candidates for marking, _ in each.facts.granular if marking not in TLP_LEVELS}
+        self.load(markings)
+        definitions = {marking: self.objects[marking][-1].obj for marking in markings if self.objects[marking]}
+        return Meanings(self.in_force.markings, definitions)
+
+
+class Region:
+    """The objects whose answer may change, for all views at once: what was touched, what refers to it, what it makes visible."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        loaded: Loaded,
+        views: Sequence[tuple[View, tuple[Audience, ...]]],
+        touched: set[str],
+        fresh: frozenset[str],
+    ) -> None:
+        self._keys = keys
+        self._loaded = loaded
+        self._views = views
+        self._touched = touched
+        self.fresh = fresh
+        self._objects: set[str] = set()
+        self._faces: dict[int, dict[str, Face]] = {view.id: {} for view, _ in views}
+        self._judges: dict[tuple[int, str], Judge] = {}
+        self.wakes: set[tuple[int, str]] = set()
+
+    # -- growing ----------------------------------------------------------------------------------------------------------
+
+    def grow(self) -> set[str]:
+        """Return the ids of the region, everything loaded that judging it takes."""
+        loaded, writer, collection = self._loaded, self._loaded.writer, self._loaded.collection.id
+        objects = set(self._touched)
+        self._follow_definitions(objects)
+        self._prepare(objects)
+        self._follow_creators(objects)
+        objects |= {
+            target
+            for each in objects
+            for candidate in loaded.objects[each]
+            if candidate.facts.type == "language-content"
+            for target in [str(candidate.obj.get("object_ref"))]
+        }
+        self._prepare(objects)
+        frontier = set(objects)
+        while frontier:
+            users = writer.users(collection, frontier, [Use.REFERENCE])
+            moving = [target for target in users if not (target in self._touched and self._quiet(target))]
+            found = {user for target in moving for user in users[target]} - objects
+            found |= self._named(frontier | found) - objects
+            objects |= found
+            self._prepare(found)
+            frontier = found
+        self._objects = objects
+        self._look_outside(objects)
+        return objects
+
+    def _prepare(self, object_ids: set[str]) -> None:
+        loaded = self._loaded
+        loaded.load(object_ids)
+        candidates = [candidate for each in object_ids for candidate in loaded.objects[each]]
+        loaded.load({candidate.facts.created_by for candidate in candidates if candidate.facts.created_by})
+        loaded.meanings(candidates)
+
+    def _follow_definitions(self, objects: set[str]) -> None:
+        """A marking definition that comes or goes changes what its users mean."""
+        markings = {each for each in self._touched if each.startswith("marking-definition--") and each not in TLP_LEVELS}
+        if markings:
+            users = self._loaded.writer.users(self._loaded.collection.id, markings, [Use.MARKING, Use.GRANULAR])
+            objects.update(user for each in users.values() for user in each)
+
+    def _follow_creators(self, objects: set[str]) -> None:
+        """Where it changes whether an identity may be named, all that it made is looked at again."""
+        identities = {each for each in self._touched if each.startswith("identity--")}
+        if not identities:
+            return
+        writer = self._loaded.writer
+        moved: set[str] = set()
+        for view, audiences in self._views:
+            before = set((writer.doc(UNNAMEABLE, str(view.id)) or {}).get("ids", ()))
+            after = (before - identities) | {
+                each for each in identities if any(self._unnameable(view, audience, each) for audience in audiences)
+            }
+            if after != before:
+                writer.put_doc(UNNAMEABLE, str(view.id), {"ids": sorted(after)})
+                moved |= after ^ before
+        if moved:
+            users = writer.users(self._loaded.collection.id, moved, [Use.CREATOR])
+            found = {user for each in users.values() for user in each}
+            objects |= found
+            self._touched |= found
+            self._prepare(found)
+
+    def _named(self, object_ids: set[str]) -> set[str]:
+        """Return what these name and what is visible only while something visible names it."""
+        loaded = self._loaded
+        named: set[str] = set()
+        for object_id in object_ids:
+            for candidate in loaded.objects[object_id]:
+                facts = candidate.facts
+                named.update(facts.extensions)
+                named.update(marking for marking in facts.markings if marking not in TLP_LEVELS)
+                named.update(marking for marking, _ in facts.granular if marking not in TLP_LEVELS)
+                if facts.created_by and self._leans(facts.created_by):
+                    named.add(facts.created_by)
+        loaded.load(named)
+        return {each for each in named if loaded.objects[each]}
+
+    def _leans(self, identity: str) -> bool:
+        """Return whether an identity is visible to some audience only while something visible names it."""
+        candidates = self._loaded.objects.get(identity, ())
+        for candidate in candidates:
+            for view, audiences in self._views:
+                for audience in audiences:
+                    if any(rule.hide_creator for rule in audience.change):
+                        return True
+                    if self._judge(view, audience)(candidate.facts).outcome is not Outcome.SHARE:
+                        return True
+        return False
+
+    def _quiet(self, object_id: str) -> bool:
+        """Return whether nobody's picture of the object changes, whatever hangs on it: then what refers to it may rest."""
+        candidates = self._loaded.objects[object_id]
+        if not candidates or object_id.partition("--")[0] in ("identity", "marking-definition", "extension-definition"):
+            return False
+        live = self._loaded.writer.live([view.id for view, _ in self._views], [object_id])
+        for view, audiences in self._views:
+            entries = live.get(view.id, {}).get(object_id, [])
+            for audience in audiences:
+                judge = self._judge(view, audience)
+                verdicts = [judge(candidate.facts) for candidate in candidates]
+                if not entries and all(verdict.outcome is not Outcome.SHARE for verdict in verdicts):
+                    continue
+                plain = all(
+                    verdict.outcome is Outcome.SHARE
+                    and not verdict.changes
+                    and not candidate.facts.granular
+                    and not candidate.facts.references
+                    for verdict, candidate in zip(verdicts, candidates, strict=True)
+                )
+                if not (plain and entries and not any(entry.derived for entry in entries)):
+                    return False
+        return True
+
+    # -- judging ----------------------------------------------------------------------------------------------------------
+
+    def close(self, view: View, audiences: Sequence[Audience]) -> dict[str, list[Result]]:
+        """Return the results of the region for one view: what passes all audiences alike."""
+        region = {each: self._loaded.objects[each] for each in self._objects}
+        found = []
+        for audience in audiences:
+            judge = self._judge(view, audience)
+            copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
+            results = close(region, judge, copier, _Outside(self, view, audience))
+            self.wakes.update(
+                (result.wake_at, object_id)
+                for object_id, rows in results.items()
+                for result in rows
+                if result.wake_at is not None
+            )
+            found.append(results)
+        return found[0] if len(found) == 1 else _meet(found)
+
+    def _judge(self, view: View, audience: Audience) -> Judge:
+        key = (view.id, audience.signature)
+        judge = self._judges.get(key)
+        if judge is None:
+            loaded = self._loaded
+            approvals = loaded.writer.approvals(loaded.collection.id, self._touched) if audience.party else set()
+            meanings = Meanings(loaded.in_force.markings, _Definitions(loaded))
+            judge = self._judges[key] = Judge(audience, loaded.in_force, meanings, loaded.now, approvals)
+        return judge
+
+    def _unnameable(self, view: View, audience: Audience, identity: str) -> bool:
+        candidates = self._loaded.objects.get(identity)
+        if candidates is None:
+            self._loaded.load([identity])
+            candidates = self._loaded.objects[identity]
+        judge = self._judge(view, audience)
+        if not candidates:
+            return self.lies_apart(identity)
+        for candidate in reversed(candidates):
+            verdict = judge(candidate.facts, used=True)
+            if verdict.outcome is not Outcome.HOLD:
+                return verdict.outcome is Outcome.WITHHOLD
+        return True
+
+    def lies_apart(self, object_id: str) -> bool:
+        """Return whether an object without a version here lies in quarantine."""
+        return bool(self._loaded.writer.quarantined_ids(self._loaded.collection.id, [object_id]))
+
+    def hides(self, audience: Audience, view: View, identity: str) -> bool:
+        """Return whether an object outside the region hides this creator from the audience."""
+        if not any(rule.hide_creator for rule in audience.change):
+            return False
+        loaded = self._loaded
+        judge = self._judge(view, audience)
+        for user in loaded.writer.users(loaded.collection.id, [identity], [Use.CREATOR]).get(identity, ()):
+            loaded.load([user])
+            for candidate in loaded.objects[user]:
+                if candidate.facts.created_by == identity and any(rule.hide_creator for rule in judge(candidate.facts).changes):
+                    return True
+        return False
+
+    # -- what lies outside ------------------------------------------------------------------------------------------------
+
+    def _look_outside(self, objects: set[str]) -> None:
+        """Read the faces of all that the region refers to and that is not in it."""
+        loaded, writer, collection = self._loaded, self._loaded.writer, self._loaded.collection.id
+        targets = {
+            reference.target
+            for each in objects
+            for candidate in loaded.objects[each]
+            for reference in candidate.facts.references
+        } - objects
+        if not targets:
+            return
+        live = writer.live([view.id for view, _ in self._views], targets)
+        here = {
+            object_id
+            for object_id, known in writer.known(targets).items()
+            if any(each.collection == collection for each in known)
+        }
+        unknown = targets - here
+        apart = writer.quarantined_ids(collection, unknown) if unknown else set()
+        marks = {self._keys.gone_mark(collection, target): target for target in unknown}
+        gone = {marks[mark] for mark in writer.refused(marks)} if marks else set()
+        for view, _ in self._views:
+            faces, rows = self._faces[view.id], live.get(view.id, {})
+            for target in targets:
+                entries = rows.get(target)
+                if entries:
+                    newest = max(entries, key=lambda entry: entry.version)
+                    faces[target] = Face(Kind.DERIVED, newest.id) if newest.derived else Face(Kind.ORIGINAL, target)
+                else:
+                    faces[target] = ABSENT if target in here or target in apart or target in gone else UNSEEN
+
+    def face(self, view: View, target: str) -> Face:
+        """Return what a reference to an object outside the region finds."""
+        return self._faces[view.id].get(target, UNSEEN)
+
+    def used(self, view: View, target: str, uses: tuple[Use, ...]) -> bool:
+        """Return whether a live entry outside the region names the target."""
+        loaded = self._loaded
+        meaning = Meanings(loaded.in_force.markings, _Definitions(loaded))(target) if Use.GRANULAR in uses else None
+        counted = [use for use in uses if use is not Use.GRANULAR or meaning is not Word.UNKNOWN]
+        users = loaded.writer.users(loaded.collection.id, [target], counted).get(target, ())
+        outside = [user for user in users if user not in self._objects]
+        if not outside:
+            return False
+        if len(outside) == len(users):
+            return bool(loaded.writer.used_visibly(view.id, {target: counted}))
+        live = loaded.writer.live([view.id], outside).get(view.id, {})
+        return any(not entry.derived or Use.CREATOR not in counted for rows in live.values() for entry in rows)
+
+
+class _Definitions(dict[str, Json]):
+    """Marking definitions of the collection, read when first asked for."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__()
+        self._loaded = loaded
+
+    def get(self, key: str, default: Json | None = None) -> Json | None:  # type: ignore[override]
+        """Return the body of a marking definition, None where the collection has none."""
+        self._loaded.load([key])
+        candidates = self._loaded.objects[key]
+        return candidates[-1].obj if candidates else default
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """`core.closure.Surroundings` for one view."""
+
+    region: Region
+    view: View
+    audience: Audience
+
+    def face(self, target: str) -> Face:
+        return self.region.face(self.view, target)
+
+    def used(self, target: str, uses: tuple[Use, ...]) -> bool:
+        return self.region.used(self.view, target, uses)
+
+    def hides(self, identity: str) -> bool:
+        return self.region.hides(self.audience, self.view, identity)
+
+    def creator_withheld(self, identity: str) -> bool:
+        return self.region._unnameable(self.view, self.audience, identity)  # noqa: SLF001 — one class in two parts
+
+
+def _meet(found: Sequence[Mapping[str, list[Result]]]) -> dict[str, list[Result]]:
+    """Return what all audiences see alike, for the time in which rules change: never more than before, never more than after."""
+    met: dict[str, list[Result]] = {}
+    for object_id, rows in found[0].items():
+        met[object_id] = [
+            row if all(_alike(row, other[object_id][index]) for other in found[1:]) else replace(row, visible=False)
+            for index, row in enumerate(rows)
+        ]
+    return met
+
+
+def _alike(one: Result, other: Result) -> bool:
+    return one.visible and other.visible and one.given_id == other.given_id and one.content == other.content

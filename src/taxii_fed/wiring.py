@@ -1,0 +1,84 @@
+"""The one place that builds a node from its settings."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from taxii_fed.config import convert
+from taxii_fed.config.schema import Settings
+from taxii_fed.core.keys import Keys, hkdf
+from taxii_fed.core.paging import Cursors
+from taxii_fed.ports import Clock, Store
+from taxii_fed.services.browse import Browse, Limits
+from taxii_fed.services.federation_facts import FederationFacts
+from taxii_fed.services.govern import Governor
+from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.ingest import Ingest
+from taxii_fed.services.settle import Settler
+from taxii_fed.services.wake import Waker
+from taxii_fed.storage import open_store
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Return the present instant in microseconds."""
+        return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An open node: its store and the services over it."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    keys: Keys
+    in_force: InForceCache
+    settler: Settler
+    governor: Governor
+    waker: Waker
+    ingest: Ingest
+    browse: Browse
+    path_token: str
+
+    def close(self) -> None:
+        """Write what is still in memory and free the store."""
+        self.browse.reads.flush()
+        self.store.close()
+
+
+def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | None = None) -> Node:
+    """Return a node over its store (opened where none is given), with what moves no entry of its settings in force.
+
+    In an empty store the settings are put in force. Raises `StoreError` where the store can't be opened.
+    """
+    clock = clock or SystemClock()
+    store = store or open_store(settings.store.url, clock=clock)
+    secret = settings.node.secret.get_secret_value()
+    keys = Keys(secret)
+    cache = InForceCache()
+    settler = Settler(keys, cache)
+    governor = Governor(store, settler, cache, clock)
+    waker = Waker(store, settler, governor, clock)
+    token = hkdf(secret, b"path-token").hex()[:32]
+    claims = {identity: f"peer:{name}" for name, peer in settings.peers.items() for identity in peer.home_of}
+    ingest = Ingest(store, settler, cache, keys, clock, claims=claims, path_token=token)
+    limits = Limits(settings.server.page_size, settings.server.max_page_size, settings.server.max_page_bytes)
+    browse = Browse(store, clock, cache, Cursors(keys.cursor_key), limits, waker.wake, FederationFacts(cache, token))
+    governor.adopt(convert.in_force(settings), convert.fingerprint(settings))
+    return Node(
+        settings=settings,
+        clock=clock,
+        store=store,
+        keys=keys,
+        in_force=cache,
+        settler=settler,
+        governor=governor,
+        waker=waker,
+        ingest=ingest,
+        browse=browse,
+        path_token=token,
+    )
