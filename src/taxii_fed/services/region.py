@@ -18,7 +18,7 @@ from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.markings import Meanings, Word
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Audience, Judge, Outcome
-from taxii_fed.ports import Version, View, Writer
+from taxii_fed.ports import Reader, Version, View, Writer
 
 UNNAMEABLE = "unnameable"
 """Documents that hold, for each view, the identities that nobody may name in it."""
@@ -34,7 +34,7 @@ def candidate_of(version: Version) -> Candidate:
 class Loaded:
     """The part of a collection that one settling looks at, read once for all views."""
 
-    writer: Writer
+    reader: Reader
     collection: CollectionTerms
     in_force: InForce
     now: int
@@ -47,7 +47,7 @@ class Loaded:
         """Read all versions of these objects, those without any as an empty list."""
         wanted = [object_id for object_id in object_ids if object_id not in self.objects]
         if wanted:
-            found = self.writer.versions(self.collection.id, wanted)
+            found = self.reader.versions(self.collection.id, wanted)
             for object_id in wanted:
                 self.objects[object_id] = [candidate_of(version) for version in found.get(object_id, ())]
 
@@ -83,24 +83,31 @@ class Region:
 
     # -- growing ----------------------------------------------------------------------------------------------------------
 
-    def grow(self) -> set[str]:
+    def explain(self, object_id: str, view: View | None, audience: Audience) -> list[Result]:
+        """Return the results of one object, all around it taken as it stands; ``view`` None: for a party that reads nothing here."""
+        self._just({object_id})
+        return self.close(view or View(id=0, collection=self._loaded.collection.id, head=0, wake_at=None), (audience,))[
+            object_id
+        ]
+
+    def _just(self, object_ids: set[str]) -> None:
+        self._objects = set(object_ids)
+        self._objects |= self._translated(self._objects)
+        self._prepare(self._objects)
+        self._look_outside(self._objects)
+
+    def grow(self, writer: Writer) -> set[str]:
         """Return the ids of the region, everything loaded that judging it takes."""
-        loaded, writer, collection = self._loaded, self._loaded.writer, self._loaded.collection.id
+        reader, collection = self._loaded.reader, self._loaded.collection.id
         objects = set(self._touched)
         self._follow_definitions(objects)
         self._prepare(objects)
-        self._follow_creators(objects)
-        objects |= {
-            target
-            for each in objects
-            for candidate in loaded.objects[each]
-            if candidate.facts.type == "language-content"
-            for target in [str(candidate.obj.get("object_ref"))]
-        }
+        self._follow_creators(writer, objects)
+        objects |= self._translated(objects)
         self._prepare(objects)
         frontier = set(objects)
         while frontier:
-            users = writer.users(collection, frontier, [Use.REFERENCE])
+            users = reader.users(collection, frontier, [Use.REFERENCE])
             moving = [target for target in users if not (target in self._touched and self._quiet(target))]
             found = {user for target in moving for user in users[target]} - objects
             found |= self._named(frontier | found) - objects
@@ -110,6 +117,16 @@ class Region:
         self._objects = objects
         self._look_outside(objects)
         return objects
+
+    def _translated(self, object_ids: set[str]) -> set[str]:
+        """Return the objects that translations among these repeat properties of."""
+        self._loaded.load(object_ids)
+        return {
+            str(candidate.obj.get("object_ref"))
+            for each in object_ids
+            for candidate in self._loaded.objects[each]
+            if candidate.facts.type == "language-content"
+        }
 
     def _prepare(self, object_ids: set[str]) -> None:
         loaded = self._loaded
@@ -122,15 +139,14 @@ class Region:
         """A marking definition that comes or goes changes what its users mean."""
         markings = {each for each in self._touched if each.startswith("marking-definition--") and each not in TLP_LEVELS}
         if markings:
-            users = self._loaded.writer.users(self._loaded.collection.id, markings, [Use.MARKING, Use.GRANULAR])
+            users = self._loaded.reader.users(self._loaded.collection.id, markings, [Use.MARKING, Use.GRANULAR])
             objects.update(user for each in users.values() for user in each)
 
-    def _follow_creators(self, objects: set[str]) -> None:
+    def _follow_creators(self, writer: Writer, objects: set[str]) -> None:
         """Where it changes whether an identity may be named, all that it made is looked at again."""
         identities = {each for each in self._touched if each.startswith("identity--")}
         if not identities:
             return
-        writer = self._loaded.writer
         moved: set[str] = set()
         for view, audiences in self._views:
             before = set((writer.doc(UNNAMEABLE, str(view.id)) or {}).get("ids", ()))
@@ -177,9 +193,11 @@ class Region:
     def _quiet(self, object_id: str) -> bool:
         """Return whether nobody's picture of the object changes, whatever hangs on it: then what refers to it may rest."""
         candidates = self._loaded.objects[object_id]
+        if object_id in self.fresh:  # a reference to what was never seen stays; to what is seen and withheld it goes
+            return False
         if not candidates or object_id.partition("--")[0] in ("identity", "marking-definition", "extension-definition"):
             return False
-        live = self._loaded.writer.live([view.id for view, _ in self._views], [object_id])
+        live = self._loaded.reader.live([view.id for view, _ in self._views], [object_id])
         for view, audiences in self._views:
             entries = live.get(view.id, {}).get(object_id, [])
             for audience in audiences:
@@ -222,7 +240,7 @@ class Region:
         judge = self._judges.get(key)
         if judge is None:
             loaded = self._loaded
-            approvals = loaded.writer.approvals(loaded.collection.id, self._touched) if audience.party else set()
+            approvals = loaded.reader.approvals(loaded.collection.id, self._touched) if audience.party else set()
             meanings = Meanings(loaded.in_force.markings, _Definitions(loaded))
             judge = self._judges[key] = Judge(audience, loaded.in_force, meanings, loaded.now, approvals)
         return judge
@@ -243,7 +261,7 @@ class Region:
 
     def lies_apart(self, object_id: str) -> bool:
         """Return whether an object without a version here lies in quarantine."""
-        return bool(self._loaded.writer.quarantined_ids(self._loaded.collection.id, [object_id]))
+        return bool(self._loaded.reader.quarantined_ids(self._loaded.collection.id, [object_id]))
 
     def hides(self, audience: Audience, view: View, identity: str) -> bool:
         """Return whether an object outside the region hides this creator from the audience."""
@@ -251,7 +269,7 @@ class Region:
             return False
         loaded = self._loaded
         judge = self._judge(view, audience)
-        for user in loaded.writer.users(loaded.collection.id, [identity], [Use.CREATOR]).get(identity, ()):
+        for user in loaded.reader.users(loaded.collection.id, [identity], [Use.CREATOR]).get(identity, ()):
             loaded.load([user])
             for candidate in loaded.objects[user]:
                 if candidate.facts.created_by == identity and any(rule.hide_creator for rule in judge(candidate.facts).changes):
@@ -262,7 +280,7 @@ class Region:
 
     def _look_outside(self, objects: set[str]) -> None:
         """Read the faces of all that the region refers to and that is not in it."""
-        loaded, writer, collection = self._loaded, self._loaded.writer, self._loaded.collection.id
+        loaded, reader, collection = self._loaded, self._loaded.reader, self._loaded.collection.id
         targets = {
             reference.target
             for each in objects
@@ -271,16 +289,16 @@ class Region:
         } - objects
         if not targets:
             return
-        live = writer.live([view.id for view, _ in self._views], targets)
+        live = reader.live([view.id for view, _ in self._views], targets)
         here = {
             object_id
-            for object_id, known in writer.known(targets).items()
+            for object_id, known in reader.known(targets).items()
             if any(each.collection == collection for each in known)
         }
         unknown = targets - here
-        apart = writer.quarantined_ids(collection, unknown) if unknown else set()
+        apart = reader.quarantined_ids(collection, unknown) if unknown else set()
         marks = {self._keys.gone_mark(collection, target): target for target in unknown}
-        gone = {marks[mark] for mark in writer.refused(marks)} if marks else set()
+        gone = {marks[mark] for mark in reader.refused(marks)} if marks else set()
         for view, _ in self._views:
             faces, rows = self._faces[view.id], live.get(view.id, {})
             for target in targets:
@@ -293,20 +311,20 @@ class Region:
 
     def face(self, view: View, target: str) -> Face:
         """Return what a reference to an object outside the region finds."""
-        return self._faces[view.id].get(target, UNSEEN)
+        return self._faces.get(view.id, {}).get(target, UNSEEN)
 
     def used(self, view: View, target: str, uses: tuple[Use, ...]) -> bool:
         """Return whether a live entry outside the region names the target."""
         loaded = self._loaded
         meaning = Meanings(loaded.in_force.markings, _Definitions(loaded))(target) if Use.GRANULAR in uses else None
         counted = [use for use in uses if use is not Use.GRANULAR or meaning is not Word.UNKNOWN]
-        users = loaded.writer.users(loaded.collection.id, [target], counted).get(target, ())
+        users = loaded.reader.users(loaded.collection.id, [target], counted).get(target, ())
         outside = [user for user in users if user not in self._objects]
         if not outside:
             return False
         if len(outside) == len(users):
-            return bool(loaded.writer.used_visibly(view.id, {target: counted}))
-        live = loaded.writer.live([view.id], outside).get(view.id, {})
+            return bool(loaded.reader.used_visibly(view.id, {target: counted}))
+        live = loaded.reader.live([view.id], outside).get(view.id, {})
         return any(not entry.derived or Use.CREATOR not in counted for rows in live.values() for entry in rows)
 
 

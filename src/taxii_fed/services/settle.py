@@ -15,7 +15,7 @@ from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import Audience, audience_of
-from taxii_fed.ports import Change, Entry, View, Writer
+from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.difference import difference
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.notices import Notices, copy_notices
@@ -60,14 +60,14 @@ class Settler:
         loaded.load(touched)
         views = [view for view in self.audiences(writer, in_force, collection, now) if only is None or view[0].id in only]
         region = Region(self.keys, loaded, views, set(touched), frozenset(arrived or ()))
-        objects = region.grow()
+        objects = region.grow(writer)
         live = writer.live([view.id for view, _ in views], objects - region.fresh)
         for view, audiences in views:
             results = region.close(view, audiences)
             rows = live.get(view.id, {})
             change, given = difference(writer, view, results, rows, event=event, fresh=region.fresh)
             if notify:
-                change = self._told(loaded, view, change, rows, region.fresh)
+                change = self._told(writer, loaded, view, change, rows, region.fresh)
             writer.change(view.id, change)
             writer.note_given(given)
         if region.wakes:
@@ -75,7 +75,7 @@ class Settler:
         refresh_wakes(writer, collection.id)
 
     def audiences(
-        self, writer: Writer, in_force: InForce, collection: CollectionTerms, now: int
+        self, writer: Reader, in_force: InForce, collection: CollectionTerms, now: int
     ) -> list[tuple[View, tuple[Audience, ...]]]:
         """Return each view that somebody reads, with the audiences that its entries must pass.
 
@@ -104,13 +104,19 @@ class Settler:
         return result
 
     def _told(
-        self, loaded: Loaded, view: View, change: Change, live: Mapping[str, list[Entry]], fresh: Collection[str]
+        self,
+        writer: Writer,
+        loaded: Loaded,
+        view: View,
+        change: Change,
+        live: Mapping[str, list[Entry]],
+        fresh: Collection[str],
     ) -> Change:
         opened = {opening.id for opening in change.opened}
         ended = {date for date, _ in change.ended}
         gone = [entry for rows in live.values() for entry in rows if entry.date_added in ended and entry.id not in opened]
         returned = {opening.id for opening in change.opened if opening.source not in fresh}
-        return self.notices.told(loaded.writer, view, change, gone, returned, loaded.in_force.identity, loaded.now)
+        return self.notices.told(writer, view, change, gone, returned, loaded.in_force.identity, loaded.now)
 
 
 def copy_documents(writer: Writer, source: int, target: int) -> None:
