@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import stix2
+from stix2patterns.validator import run_validator
 
 from taxii_fed.core.derive.addresses import find_addresses
 from taxii_fed.core.derive.cutting import Json, leaves
@@ -14,32 +16,57 @@ from taxii_fed.core.derive.mail import find_mail
 from taxii_fed.core.derive.required import missing
 from taxii_fed.core.facts import STIX_TYPES
 
-_ENCODED = (
-    rb"[^\x20-\x7e\s]|\\[^n\"r]|%[0-9A-Fa-f]{2}|&[#A-Za-z]|=[0-9A-F]{2}|<[/A-Za-z!]|/[0-9]{1,10}[:/\"?#\\]|//[^/\"]{0,80}@"
+_TRACES = tuple(
+    part.encode()
+    for part in (
+        "\\ % & </ <! :: [. .] (. .) {. .} <. .> \". .\" '. .' `. .` *. .* |. .| [, [: :] (: :) {: :} <: :> dot colon [d (d {d <d .arpa "
+        "ipv6-literal .io ipv4-addr ipv6-addr like matches h' b' host :authority x-forwarded x-real-ip client-ip artifact"
+    ).split()
 )
-_MAY_HOLD_IP = re.compile(
-    rb"[0-9A-Fa-fxX](?:[^0-9A-Za-z\"]|\\\"){0,6}(?:\.|dot|,|d)(?:[^0-9A-Za-z\"]|\\\"){0,6}[0-9xXa-fA-F]{1,10}[^0-9A-Za-z\"]{0,6}(?:\.|[dD][oO][tT]|,|d)"
-    rb"|::|[\[({<]\s?:|colon|(?:[0-9A-Fa-f]{1,4}:){6}|[0-9]{1,3}[-_][0-9]{1,3}[-_][0-9]{1,3}[-_]|//[\[({<]?[0-9]|\.arpa|\.literal|\.io"
-    rb"|ip(?:v4|v6)-addr|_refs?\.|[hb]'|\"domain-name\"|\"artifact\"|MATCHES|LIKE|pattern_type\":\s*\"[^s]|[Hh]ost|:authority|-for\"|-ip\"|"
-    + _ENCODED
+"""What addresses leave behind in lower-cased JSON, apart from plain digits and dots."""
+_TRACE_PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rb"\. ?(?:0x)?[0-9a-f]{1,10} ?\. ?[0-9x*]",
+        rb"\.[0-9a-f]\.[0-9a-f]\.",
+        rb":[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f]{0,4}:",
+        rb"-[0-9]{1,3}-[0-9]{1,3}-[0-9]",
+        rb"_[0-9]{1,3}_[0-9]{1,3}_[0-9]",
+        rb":[/ ]{0,4}[\[({<]?/[\])}> /]{0,4}(?:[^/\"]{0,80}@)?[0-9]",
+        rb"'\s*[0-9]",
+        rb"\"value\":\s*\"\s*[0-9/]",
+        rb"=[0-9a-f]{2}",
+        rb"<[a-z]",
+    )
 )
-_MAY_HOLD_MAIL = re.compile(
-    rb"@|\bat\b|[\[({<]\s?[aA]t|[_-]at[_-]|dot|email-addr|display_name|\"artifact\"|pattern_type\":\s*\"[^s]|" + _ENCODED,
-    re.IGNORECASE,
+_MAIL_TRACES = tuple(
+    part.encode()
+    for part in "@|\\|%|&|</|<!|[at|(at|{at|<at|[ at|( at|{ at|-at-|_at_|dot|email-addr|user-account|display_name|artifact".split(
+        "|"
+    )
 )
+_MAIL_TRACE_PATTERNS = (re.compile(rb"=[0-9a-f]{2}"), re.compile(rb"<[a-z]"))
+_OTHER_LANGUAGE = re.compile(rb"\"pattern_type\":\s*\"(?!stix\")")
 
 
 def may_hit(raw: bytes, edits: Edits) -> bool:
     """Return False only where `edit` would surely leave the object with these JSON bytes alone."""
-    if b'"granular_markings"' in raw or edits.mark is not None:
+    if b'"granular_markings"' in raw or edits.mark is not None or (edits.hide_creator and b'"created_by_ref"' in raw):
         return True
-    if edits.hide_creator and b'"created_by_ref"' in raw:
+    if any(f'"{name.rpartition(".")[2]}"'.encode() in raw for name in edits.drop):
         return True
-    if any(f'"{part}"'.encode() in raw for name in edits.drop for part in (name.rpartition(".")[2],)):
+    if not edits.searches:
+        return False
+    if not raw.isascii() or _OTHER_LANGUAGE.search(raw):
         return True
-    if (edits.generalises or edits.token_for_ip) and _MAY_HOLD_IP.search(raw):
+    lowered = raw.lower()
+    if (edits.generalises or edits.token_for_ip) and _has_traces(lowered, _TRACES, _TRACE_PATTERNS):
         return True
-    return (bool(edits.pseudonymise_key) or edits.token_for_email) and _MAY_HOLD_MAIL.search(raw) is not None
+    return (bool(edits.pseudonymise_key) or edits.token_for_email) and _has_traces(lowered, _MAIL_TRACES, _MAIL_TRACE_PATTERNS)
+
+
+def _has_traces(lowered: bytes, traces: tuple[bytes, ...], patterns: tuple[re.Pattern[bytes], ...]) -> bool:
+    return any(trace in lowered for trace in traces) or any(pattern.search(lowered) for pattern in patterns)
 
 
 def scan(obj: Json) -> frozenset[str]:
@@ -68,13 +95,33 @@ def valid(obj: Json) -> str:
         return f"{obj['type']} without {name}"
     if empty := _empty(obj):
         return f"{empty} is empty"
-    if obj["type"] not in STIX_TYPES:
+    kind = obj["type"]
+    if kind not in STIX_TYPES:
         return ""
+    if kind == "indicator" and obj.get("pattern_type") == "stix":
+        if problem := _pattern_problem(str(obj["pattern"])):
+            return problem
+        obj = {**obj, "pattern_type": "judged"}  # so that stix2 does not parse the pattern once more
     try:
         stix2.parse(obj, allow_custom=True)
     except Exception as error:  # noqa: BLE001 — stix2 raises what it likes on odd content; whatever it is, the copy stays here
         return f"{type(error).__name__}: {error}"[:300]
     return ""
+
+
+@lru_cache(maxsize=4096)
+def _pattern_problem(pattern: str) -> str:
+    if _PLAIN_PATTERN.fullmatch(pattern):
+        return ""
+    try:
+        problems = run_validator(pattern, "2.1")
+    except RecursionError:
+        return "pattern is nested too deeply"
+    return str(problems[0]) if problems else ""
+
+
+_PLAIN_PATTERN = re.compile(r"\[[a-z0-9-]{2,40}:[a-z_]{1,40} (?:=|ISSUBSET) '[^'\\]*'\]")
+"""One comparison with a plain literal, of which grammar and parser leave no doubt."""
 
 
 def _empty(value: Any, name: str = "") -> str:
