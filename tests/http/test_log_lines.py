@@ -1,0 +1,47 @@
+"""Log lines: one for a request, and nothing that a client sends can make it two."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxii_fed.core.loglines import MAX_VALUE, format_of
+
+FIELDS = st.dictionaries(st.sampled_from(["path", "filters", "reason"]), st.text(max_size=40) | st.integers(), max_size=3)
+AT = 1_772_442_000_000_000
+
+
+def test_a_line_in_logfmt():
+    fields = {"party": "bank", "path": "/finance/", "filters": "limit=5", "reason": 'a "b"', "empty": "", "objects": 3}
+    assert format_of("logfmt")(AT, fields) == (
+        'time=2026-03-02T09:00:00.000000Z party=bank path=/finance/ filters="limit=5" reason="a \\"b\\"" objects=3\n'
+    )
+
+
+def test_the_same_line_in_json():
+    line = format_of("json")(AT, {"party": "bank", "reason": "x\ny", "empty": "", "objects": 3})
+    assert json.loads(line) == {"time": "2026-03-02T09:00:00.000000Z", "party": "bank", "reason": "x\ny", "objects": 3}
+
+
+@given(st.sampled_from(["logfmt", "json"]), FIELDS)
+def test_a_line_is_one_line_of_plain_ascii(form: str, fields: dict[str, str | int]):
+    line = format_of(form)(AT, fields)
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert line.endswith("\n")
+
+
+@given(st.text())
+def test_a_value_can_not_begin_a_field_of_its_own(value: str):
+    line = format_of("logfmt")(AT, {"path": value})
+    told = line.removeprefix("time=2026-03-02T09:00:00.000000Z").strip()
+    if value:
+        shown = told.removeprefix("path=")
+        assert shown == value or json.loads(shown) == (value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "…")
+        assert shown != value or not set(value) & set(' ="\\')
+    else:
+        assert told == ""
+
+
+def test_a_long_value_is_cut():
+    assert len(format_of("logfmt")(AT, {"path": "x" * 100_000})) < 600
