@@ -142,7 +142,7 @@ def smaller(pull: Pull) -> Pull:
     """
     limit = max(pull.limit // 2, SMALLEST_LIMIT)
     if not pull.ask.next and not pull.checking:
-        return replace(pull, limit=limit, ask=replace(pull.ask, limit=limit), restarts=pull.restarts + 1)
+        return replace(pull, limit=limit, ask=replace(pull.ask, limit=limit))
     return restart(replace(pull, limit=limit))
 
 

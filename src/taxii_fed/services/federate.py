@@ -1,0 +1,297 @@
+"""Federation: one pull of one subscription, and one comparison (design, section 6).
+
+A pull goes page by page. A page is offered at the door, which makes it durable; then the place moves, in the state of the subscription.
+What happens between the two, or to the worker, at worst offers a page twice, and that changes nothing (I4, I5). How to read a server of
+any make to its end is `core.pull`; when to come again is `core.backoff`; what the manifest tells is `services.compare`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from taxii_fed.core import pull as pulls
+from taxii_fed.core.door import Ruling
+from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, PeerRefusedError
+from taxii_fed.core.pull import Pull, Request
+from taxii_fed.core.remote import Carried, ManifestPage, ObjectPage, version_instant
+from taxii_fed.core.rules import CollectionTerms
+from taxii_fed.core.stix import Received
+from taxii_fed.ports import Clock, PeerClient, Store
+from taxii_fed.services.hold import LEASE_SECONDS, Hold, held
+from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.ingest import Giver, Offered
+from taxii_fed.services.subscriptions import State, Subscription, Subscriptions
+from taxii_fed.services.walk import Walk
+
+SLICE = 600_000_000
+"""How long one run of a pull or comparison may take (µs), so that the other collections of a peer get their turn."""
+
+IDS_AT_ONCE = 40
+"""Ids in one request: what fits a request line of 4,094 bytes, the limit of a common server."""
+
+log = logging.getLogger("taxii_fed.federation")
+
+
+class Intake(Protocol):
+    """What `services.ingest.Ingest` does for pulls."""
+
+    def offer(self, giver: Giver, collection: CollectionTerms, objects: Sequence[Offered]) -> Counter[str]:
+        """Take in a page and return how many objects met which outcome, all durable."""
+        ...
+
+    def gone(self, giver: Giver, collection: CollectionTerms, keys: Sequence[int]) -> int:
+        """Note that a peer offers these versions no more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How a run ended. ``elsewhere``: another worker has the subscription. ``unfinished``: it goes on at the next run."""
+
+    subscription: Subscription
+    elsewhere: bool = False
+    unfinished: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error: PeerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a run tells and is told: ``stop`` ends it after the page in hand; ``seen`` hears of each page (objects, outcomes)."""
+
+    stop: Callable[[], bool] = lambda: False
+    seen: Callable[[int, Mapping[str, int]], None] = lambda _count, _outcomes: None
+
+
+ALONE = Watch()
+
+
+class Federation:
+    """Pulls and compares. Safe to share between threads, save that one thread at a time talks to a peer."""
+
+    def __init__(
+        self,
+        store: Store,
+        ingest: Intake,
+        clock: Clock,
+        cache: InForceCache,
+        subscriptions: Subscriptions,
+        connect: Callable[[str], PeerClient],
+        owner: str,
+    ) -> None:
+        self.subscriptions = subscriptions
+        self.store = store
+        self.ingest = ingest
+        self.clock = clock
+        self._cache = cache
+        self._connect = connect
+        self.owner = owner
+        self._clients: dict[str, PeerClient] = {}
+
+    # -- peers ----------------------------------------------------------------------------------------------------------
+    def client(self, peer: str) -> PeerClient:
+        """Return the client of a peer, kept for the next time: it knows by then where the collections are."""
+        if peer not in self._clients:
+            self._clients[peer] = self._connect(peer)
+        return self._clients[peer]
+
+    def cut(self) -> None:
+        """Break off all requests under way, from any thread."""
+        for client in list(self._clients.values()):
+            client.cut()
+
+    def close(self) -> None:
+        """Close all connections to peers."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def ends(self, subscription: Subscription) -> tuple[Giver, CollectionTerms]:
+        """Return both ends of a subscription as they are in force. Raises `PeerQuotaError` where one is not applied yet."""
+        plan = self.subscriptions.plans[subscription.peer]
+        with self.store.read() as reader:
+            in_force = self._cache.current(reader)
+        party = in_force.parties.get(subscription.peer) if in_force else None
+        collection = in_force.collections.get(subscription.ours) if in_force else None
+        if party is None or collection is None:
+            raise PeerQuotaError("this peer or collection is not in force yet: see `taxii-fed plan` and `taxii-fed apply`")
+        return Giver(subscription.peer, subscription.theirs, party, plan.terms), collection
+
+    # -- pulling ----------------------------------------------------------------------------------------------------------
+    def pull(self, subscription: Subscription, watch: Watch = ALONE) -> Run:
+        """Run one pull, or go on with the one under way, and record how it went. Raises only what is the store's fault."""
+        plan = self.subscriptions.plans[subscription.peer]
+        with held(self.store, self.clock, plan, subscription, self.owner) as hold:
+            if hold is None:
+                return Run(subscription=subscription, elsewhere=True)
+            counts: Counter[str] = Counter()
+            try:
+                finished = _Pulling(self, hold, watch, counts).run()
+            except PeerError as error:
+                hold.failed(error, comparison=False)
+                return Run(subscription=subscription, counts=counts, error=error)
+            return Run(subscription=subscription, counts=counts, unfinished=not finished)
+        return Run(subscription=subscription, elsewhere=True)
+
+    def offer(self, giver: Giver, collection: CollectionTerms, objects: list[Offered]) -> Counter[str]:
+        """Offer a page at the door; an outcome is named by its word."""
+        if not objects:
+            return Counter()
+        outcomes = self.ingest.offer(giver, collection, objects)
+        return Counter({str(outcome): count for outcome, count in outcomes.items()})
+
+    def require_room(self, hold: Hold) -> None:
+        """Raise `PeerQuotaError` where the peer's quarantine is full, so that what nobody looks at does not fill the disk."""
+        with self.store.read() as reader:
+            count, size = reader.quarantine_load(hold.subscription.peer)
+        if count >= hold.plan.quarantine_objects or size >= hold.plan.quarantine_bytes:
+            raise PeerQuotaError(f"{count} objects ({size} bytes) of this peer wait in quarantine, which fills its quota")
+
+    def offered(
+        self, client: PeerClient, hold: Hold, page: ObjectPage, request: Request, ids: Sequence[str] = ()
+    ) -> list[Offered]:
+        """Return the objects of a page with what a taxii-fed peer says beside them in its manifest.
+
+        An object that such a peer no longer lists was withdrawn between the two answers, and is left out.
+        """
+        if not page.objects or (hold.state.fed is False and not page.fed):
+            return [Offered(each) for each in page.objects]
+        names = [(each.id, version_instant(each.version_text) or 0) for each in page.objects]
+        try:
+            beside = _Beside(client, hold.subscription.theirs, names, request, ids)
+        except PeerRefusedError:
+            if page.fed or hold.state.fed:
+                raise
+            return [Offered(each) for each in page.objects]
+        if hold.state.fed is None or (beside.carried and not hold.state.fed):
+            fed = bool(beside.carried)
+            hold.update(lambda state: replace(state, fed=fed))
+        if not hold.state.fed:
+            return [Offered(each) for each in page.objects]
+        return [
+            beside.offered(each, name)
+            for each, name in zip(page.objects, names, strict=True)
+            if not each.id or beside.lists(name)
+        ]
+
+
+class _Beside:
+    """What the manifest says beside the objects of a page. Those that its page of the same place does not hold are asked for by id."""
+
+    def __init__(
+        self, client: PeerClient, remote: str, names: list[tuple[str, int]], request: Request, ids: Sequence[str]
+    ) -> None:
+        self.carried: dict[tuple[str, int], Carried] = {}
+        self._listed: set[tuple[str, int]] = set()
+        self._add(client.manifest(remote, request, ids))
+        left = list(dict.fromkeys(name[0] for name in names if name[0] and name not in self._listed)) if self.carried else []
+        for start in range(0, len(left), IDS_AT_ONCE):
+            some = left[start : start + IDS_AT_ONCE]
+            self._add(client.manifest(remote, Request(limit=1000), some))
+
+    def _add(self, page: ManifestPage) -> None:
+        self.carried |= page.carried
+        self._listed.update((entry.id, entry.version or 0) for entry in page.entries)
+
+    def lists(self, name: tuple[str, int]) -> bool:
+        """Return whether the peer still offers a version."""
+        return name in self._listed
+
+    def offered(self, received: Received, name: tuple[str, int]) -> Offered:
+        """Return an object with what travels beside it.
+
+        Raises `PeerAnswerError` where a peer that used to say where its objects come from does not: taking them as its own would lift
+        the vetoes that hold for them (I6).
+        """
+        if not received.id:
+            return Offered(received)
+        carried = self.carried.get(name)
+        if carried is None:
+            raise PeerAnswerError(
+                "it no longer says where its objects come from, as a taxii-fed node does to a peer; "
+                "if it is another server now, or our account there has another role, use `taxii-fed peer reset`"
+            )
+        return Offered(received, carried.jurisdiction, carried.level, carried.path)
+
+
+class _Pulling:
+    """One run of a pull."""
+
+    def __init__(self, federation: Federation, hold: Hold, watch: Watch, counts: Counter[str]) -> None:
+        self._federation = federation
+        self._hold = hold
+        self._watch = watch
+        self._until = federation.clock.now() + SLICE
+        self._counts = counts
+
+    def run(self) -> bool:
+        """Pull page after page; return whether the end was reached."""
+        hold, plan, federation = self._hold, self._hold.plan, self._federation
+        giver, collection = federation.ends(hold.subscription)
+        client = federation.client(hold.subscription.peer)
+        federation.require_room(hold)
+        walk = Walk(self._begun(hold.state), sum(hold.state.counts.values()))
+        while not walk.finished:
+            if self._must_stop(walk):
+                return False
+            request = self._request(walk)
+            hold.renew(LEASE_SECONDS + 2 * plan.answer_seconds)
+            try:
+                page = client.objects(hold.subscription.theirs, request)
+                offered = federation.offered(client, hold, page, request)
+            except PeerError as error:
+                self._keep(walk.recover(error))
+                continue
+            hold.renew(LEASE_SECONDS)
+            outcomes = federation.offer(giver, collection, offered)
+            self._turn(walk.turn(page.seen()), outcomes, len(page.objects))
+        self._finish(walk.pull)
+        return True
+
+    def _begun(self, state: State) -> Pull:
+        plan = self._hold.plan
+        if state.place is not None:
+            return pulls.lost(state.place)
+        return pulls.begin(pulls.cursor(state.watermark, plan.overlap), min(state.page_size or plan.max_page, plan.max_page))
+
+    def _must_stop(self, walk: Walk) -> bool:
+        """A server that keeps our place itself would have forgotten it by the next run, so it gets more than its slice."""
+        over = self._federation.clock.now() > self._until and walk.answered
+        return self._watch.stop() or (over and not walk.pull.kept_by_server)
+
+    def _request(self, walk: Walk) -> Request:
+        try:
+            return walk.request()
+        except PeerError:
+            self._hold.update(lambda state: replace(state, place=None, counts={}, doubt=True))
+            raise
+
+    def _keep(self, pull: Pull) -> None:
+        """Store a place that moved back, and the page size that it goes on with."""
+        self._hold.update(lambda state: replace(state, place=pull, page_size=pull.limit))
+
+    def _turn(self, pull: Pull, outcomes: Counter[str], count: int) -> None:
+        """Move the place past a page that is durable."""
+        self._counts += outcomes
+        self._hold.contact(lambda state: replace(state.counted(outcomes), place=pull, last_error=""))
+        self._watch.seen(count, outcomes)
+        if any(outcomes.get(ruling) for ruling in Ruling if ruling.kept_apart):
+            self._federation.require_room(self._hold)
+
+    def _finish(self, pull: Pull) -> None:
+        """The watermark moves only here, after the last page."""
+        now = self._federation.clock.now()
+        most = self._hold.plan.max_page
+
+        def end(state: State) -> State:
+            size = pull.limit if pull.restarts else pulls.grown(pull.limit, most)
+            reached = pulls.watermark(pull, state.watermark, now)
+            return replace(state.ended(now), watermark=reached, page_size=size, doubt=state.doubt or pull.doubt)
+
+        state = self._hold.fine(end, comparison=False)
+        counts = {f"n_{word}": count for word, count in state.ran[-1].counts.items()}
+        log.info("pulled", extra={"subscription": self._hold.subscription.name, "pages": pull.pages, **counts})
