@@ -1,0 +1,52 @@
+"""What the documents say is held against the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from taxii_fed.config.load import loads
+
+ROOT = Path(__file__).parents[2]
+RULES = (ROOT / "docs" / "sharing-rules.md").read_text()
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", RULES, re.MULTILINE | re.DOTALL)
+
+NODE = """
+node:
+  name: hk-hub
+  title: Hub
+  organisation: Harbour Exchange
+  jurisdiction: HK
+  identity: identity--4d0c3a53-7c53-4c58-8d60-0d9f8a7c1a01
+  secret: {file: node.key}
+server: {public_url: https://taxii.harbour.example}
+api_roots: {finance: {title: Finance}}
+collections:
+  banking: {id: 5d1f7a3e-0f4b-4b8e-9a51-1c2d3e4f5a01, api_root: finance, title: Banking}
+jurisdictions: {EU: [DE, FR]}
+communities: [hk-banking]
+parties:
+  bank: {role: bank, jurisdiction: HK, organisation: Harbour Bank, communities: [hk-banking]}
+  eu-csirt: {role: peer, jurisdiction: EU, organisation: EU FI-CSIRT}
+peers:
+  eu-csirt: {url: https://taxii.eu-csirt.example/taxii2/}
+"""
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[1].strip())
+def test_the_rules_in_the_guide_are_rules(block, tmp_path):
+    (tmp_path / "node.key").write_text("".join(f"{number * 37 % 251:02x}" for number in range(1, 33)))
+    kind = block.split(":")[0]
+    settings = loads(NODE + block, tmp_path)
+    assert getattr(settings, kind)
+
+
+def test_the_guide_shows_every_verb():
+    assert {block.split(":")[0] for block in BLOCKS} == {"share", "never", "hold", "change"}
+
+
+def test_the_guide_tells_of_every_edit():
+    from taxii_fed.config.terms import EDITS
+
+    told = set(re.findall(r"^\| `(\w+)` \|", RULES, re.MULTILINE))
+    assert set(EDITS) <= told
