@@ -47,6 +47,7 @@ def words(*choice: str) -> WithJsonSchema:
     return WithJsonSchema({"enum": list(choice)})
 
 
+TAXII_VERSIONS = WithJsonSchema({"enum": ["2.1", "2.0", 2.1, 2.0]})
 Line = Annotated[str, PlainValidator(scalars.line), _string(minLength=1)]
 Paragraph = Annotated[str, PlainValidator(scalars.paragraph), _string()]
 Name = Annotated[str, PlainValidator(scalars.name), _string(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -87,10 +88,14 @@ def _release(raw: Any) -> int | None:
 APPROVED = "approved"
 Release = Annotated[int | None, PlainValidator(_release), _string()]
 """An instant, or None for ``approved``."""
-SPAN_SCHEMA = _string(pattern="^[0-9]+[smhd]$")
+SPAN_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$", "x-kind": "span"})
 TimeSpan = Annotated[int, PlainValidator(Duration()), SPAN_SCHEMA]
-Size = Annotated[int, PlainValidator(scalars.size), WithJsonSchema({"type": ["string", "integer"]})]
-Percent = Annotated[float, PlainValidator(scalars.percent), _string(pattern=r"^[0-9]+(\.[0-9]+)? ?%$")]
+Size = Annotated[int, PlainValidator(scalars.size), WithJsonSchema({"type": ["string", "integer"], "x-kind": "size"})]
+Percent = Annotated[
+    float,
+    PlainValidator(scalars.percent),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$", "x-kind": "percent"}),
+]
 
 
 def _whole(least: int, most: int) -> tuple[PlainValidator, WithJsonSchema]:
@@ -112,7 +117,7 @@ StixId = Annotated[str, PlainValidator(_STIX_ID), _string(pattern=f"^[a-z][a-z0-
 PROPERTY_SCHEMA = _string(pattern="^[a-z][a-z0-9_]+$")
 
 FilePath = Annotated[Path, PlainValidator(scalars.existing_file), _string(minLength=1)]
-ListenAddress = Annotated[Address, PlainValidator(scalars.address), _string()]
+ListenAddress = Annotated[Address, PlainValidator(scalars.address), WithJsonSchema({"type": "string", "x-kind": "address"})]
 IpNetwork = Annotated[Network, PlainValidator(scalars.network), _string()]
 WebUrl = Annotated[str, PlainValidator(scalars.web_url), _string(format="uri")]
 BaseUrl = Annotated[str, PlainValidator(scalars.base_url), _string(format="uri")]

@@ -32,9 +32,9 @@ class Loaded:
     settings: Settings
     root: Mapping
 
-    def problem(self, place: Iterable[str | int], message: str) -> Problem:
-        """Return a problem located at a place of the settings."""
-        return _problem(self.root, tuple(place), {"message": message})
+    def problems(self, found: Iterable[tuple[tuple[str | int, ...], str]]) -> tuple[Problem, ...]:
+        """Return a problem for each (place in the settings, message), in the order of the files."""
+        return _sorted(self.root, [_problem(self.root, place, {"message": message}) for place, message in found])
 
 
 def load(path: Path | str) -> Settings:

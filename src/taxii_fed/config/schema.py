@@ -280,7 +280,7 @@ class Peer(Section):
 
     url: kinds.WebUrl
     """Its discovery URL."""
-    taxii: Annotated[str, PlainValidator(OneOf(("2.1", "2.0"))), kinds.words("2.1", "2.0")] = "2.1"
+    taxii: Annotated[str, PlainValidator(OneOf(("2.1", "2.0"))), kinds.TAXII_VERSIONS] = "2.1"
     """The TAXII version that it speaks."""
     auth: Auth | None = None
     """How to log in; left out where no credentials are needed."""

@@ -96,6 +96,10 @@ def _again(detail: Any) -> InitErrorDetails:
     return _detail(place, mistake(expected=expected))
 
 
+NOTHING = {"type": "null", "title": "nothing"}
+"""What a key without a value is in JSON Schema. The title tells it from pydantic's own null, which means that the key is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Several:
     """A list. ``one_too``: a single value stands for a list of one. ``word``: a word that stands for the empty list."""
@@ -110,10 +114,11 @@ class Several:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         listed = handler(schema)
         listed["minItems"] = self.least
-        listed["uniqueItems"] = True
         arms = [listed["items"], listed] if self.one_too else [listed]
         if self.word:
             arms.append({"const": self.word})
+        if not self.least:
+            arms.append(NOTHING)
         return {"anyOf": arms} if len(arms) > 1 else listed
 
     def _listed(self, given: Any) -> Any:
@@ -149,7 +154,7 @@ class Named:
         return core_schema.no_info_before_validator_function(self._mapped, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema)
+        return {"anyOf": [handler(schema), NOTHING]}
 
     @staticmethod
     def _mapped(given: Any) -> Any:
