@@ -60,7 +60,7 @@ def echo_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
     console.print(table)
 
 
-class Reads(click.ParamType):  # type: ignore[type-arg,unused-ignore] — generic in newer releases of click only
+class Reads(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """An option that is read as a value in the configuration would be, with the same message where it can't be."""
 
     def __init__(self, name: str, reader: Callable[[Any], Any]) -> None:

@@ -16,7 +16,10 @@ from taxii_fed.core.errors import ConfigError
 @json_option
 @click.pass_context
 def check(ctx: click.Context, *, as_json: bool) -> None:
-    """Look for mistakes in the configuration; 78 is the exit code where there are any."""
+    """Look for mistakes in the configuration.
+
+    The exit code is 78 where there are any, 0 where there are only warnings.
+    """
     from taxii_fed.config.lint import warnings  # noqa: PLC0415 — needs the core, which mistakes don't
 
     path = config_path(ctx)

@@ -5,6 +5,7 @@ From the configuration alone, so that it also answers for a node that does not r
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,8 +13,8 @@ from typing import Any
 
 import click
 
-from taxii_fed.cli.clients import PRODUCTS, settings_for
-from taxii_fed.cli.common import echo_json, echo_table, json_option, settings_of
+from taxii_fed.cli.clients import PRODUCTS, fields, settings_for
+from taxii_fed.cli.common import echo_json, json_option, settings_of
 from taxii_fed.config.convert import in_force
 from taxii_fed.config.problems import nearest
 from taxii_fed.config.schema import Account, Settings
@@ -139,7 +140,10 @@ def _open(settings: Settings, name: str, now: int) -> Iterator[Open]:
 @json_option
 @click.pass_context
 def connect(ctx: click.Context, party: str, account: str | None, product: str | None, *, as_json: bool) -> None:
-    """Show what to send PARTY: URLs, ids, how to log in, what it may read, and settings per product. No secret."""
+    """Show what to send to PARTY.
+
+    URLs, ids, how to log in, what it may read and write and by which rules, and settings to copy into its products. No secret.
+    """
     connection = connection_of(settings_of(ctx), party, account, time.time_ns() // 1000)
     if as_json:
         products = {each: settings_for(each, connection) for each in PRODUCTS if product in {None, each}}
@@ -149,7 +153,9 @@ def connect(ctx: click.Context, party: str, account: str | None, product: str | 
         click.echo(settings_for(product, connection))
         return
     _tell(connection)
-    # the settings for a peer come first for a peer
+    if connection.login is None or not connection.collections:
+        return
+    # a peer is shown the settings for a peer first
     for each in sorted(PRODUCTS, key=lambda name: (name == "taxii-fed") != (connection.role == "peer")):
         click.echo(f"\n-- {PRODUCTS[each]} --\n{settings_for(each, connection)}")
 
@@ -174,16 +180,19 @@ def _tell(connection: Connection) -> None:
     if not connection.collections:
         click.echo(f"\nNo share rule reaches {connection.party}, and it publishes nowhere: it will see no collection.")
         return
-    click.echo()
-    echo_table(
-        ("collection", "id", "reads (by rule: own, relayed)", "writes", "objects URL"),
-        (
-            (each.title, each.id, _grants(each), "yes" if each.writes else "no", each.objects_url)
-            for each in connection.collections
-        ),
+    for each in connection.collections:
+        click.echo(f"\n{each.title}\n{textwrap.indent(_rights(each), '  ')}")
+
+
+def _rights(collection: Open) -> str:
+    reads = [
+        ("Reads", f"up to TLP:{grant.up_to}, from peers up to TLP:{grant.relayed_up_to}, by the rule {grant.rule!r}")
+        for grant in collection.reads
+    ]
+    return fields(
+        ("Id", collection.id),
+        *([("Alias", collection.alias)] if collection.alias else []),
+        ("Objects URL", collection.objects_url),
+        *(reads or [("Reads", "nothing")]),
+        ("Writes", "yes" if collection.writes else "no"),
     )
-
-
-def _grants(collection: Open) -> str:
-    told = [f"{grant.rule}: {grant.up_to}, {grant.relayed_up_to}" for grant in collection.reads]
-    return "; ".join(told) or "nothing"

@@ -61,7 +61,11 @@ def init(
     *,
     as_json: bool,
 ) -> None:
-    """Make a working node in DIR: configuration, key, and a first account whose password is shown this once."""
+    """Make a new node in DIR.
+
+    It works at once: a configuration with a collection for each sector, the node's key, and a first account, whose password is
+    shown this once.
+    """
     name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-._") or "node"
     password = secrets.token_urlsafe(24)
     node = NewNode(
@@ -114,7 +118,10 @@ def _hash(password: str) -> str:
     "--account", type=Reads("name", scalars.account_name), help="Write the line for this account instead of the bare hash."
 )
 def hash_password(account: str | None) -> None:
-    """Hash a password, typed twice, or read from standard input where that is no terminal."""
+    """Hash a password for an account.
+
+    It is typed twice, or read from standard input where that is no terminal.
+    """
     hashed = _hash(_password())
     click.echo(f"{yaml_text(account)}: {{password_hash: '{hashed}'}}" if account else hashed)
 
