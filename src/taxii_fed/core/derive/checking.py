@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 import stix2
 from stix2patterns.validator import run_validator
@@ -89,12 +88,10 @@ def scan(obj: Json) -> frozenset[str]:
 def valid(obj: Json) -> str:
     """Return "" where an edited object is valid STIX, else what is wrong.
 
-    Required properties and emptied lists are looked at for every type; stix2 judges the rest of what STIX defines.
+    Required properties are looked at first; stix2 judges the rest of what STIX defines.
     """
     if name := missing(obj):
         return f"{obj['type']} without {name}"
-    if empty := _empty(obj):
-        return f"{empty} is empty"
     kind = obj["type"]
     if kind not in STIX_TYPES:
         return ""
@@ -122,15 +119,3 @@ def _pattern_problem(pattern: str) -> str:
 
 _PLAIN_PATTERN = re.compile(r"\[[a-z0-9-]{2,40}:[a-z_]{1,40} (?:=|ISSUBSET) '[^'\\]*'\]")
 """One comparison with a plain literal, of which grammar and parser leave no doubt."""
-
-
-def _empty(value: Any, name: str = "") -> str:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if item in ([], {}) or (found := _empty(item, key)):
-                return key if item in ([], {}) else found
-    elif isinstance(value, list):
-        for item in value:
-            if item in ([], {}) or (found := _empty(item, name)):
-                return name if item in ([], {}) else found
-    return ""

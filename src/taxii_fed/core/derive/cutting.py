@@ -25,7 +25,7 @@ def cut(obj: Json, paths: Collection[Path]) -> Json:
     gone = {path for path in paths if exists(obj, path)}
     if not gone:
         return obj
-    result = _without(obj, (), gone)
+    result = _without(obj, (), gone, {path[:depth] for path in gone for depth in range(len(path))})
     if result is _EMPTY:
         raise CutError
     granular = obj.get("granular_markings")
@@ -69,16 +69,19 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 _EMPTY: Any = object()
 
 
-def _without(value: Any, path: Path, gone: set[Path]) -> Any:
+def _without(value: Any, path: Path, gone: set[Path], touched: set[Path]) -> Any:
+    """Return what is left of ``value``, adding to ``gone`` what is emptied; ``touched``: all that lies above something gone."""
     if path in gone:
         return _EMPTY
-    if not any(each[: len(path)] == path for each in gone):
+    if path not in touched:
         return value
     kept: Any
     if isinstance(value, dict):
-        kept = {key: left for key, item in value.items() if (left := _without(item, (*path, key), gone)) is not _EMPTY}
+        kept = {key: left for key, item in value.items() if (left := _without(item, (*path, key), gone, touched)) is not _EMPTY}
     else:
-        kept = [left for index, item in enumerate(value) if (left := _without(item, (*path, index), gone)) is not _EMPTY]
+        kept = [
+            left for index, item in enumerate(value) if (left := _without(item, (*path, index), gone, touched)) is not _EMPTY
+        ]
     if kept:
         return kept
     gone.add(path)
@@ -91,7 +94,7 @@ def _rebased(obj: Json, entry: Any, gone: set[Path]) -> Any:
         path = resolve(obj, selector)
         if path is None:
             selectors.append(selector)
-        elif not any(path[: len(each)] == each for each in gone):
+        elif not any(path[:depth] in gone for depth in range(1, len(path) + 1)):
             selectors.append(_selector(_moved(path, gone)))
     return {**entry, "selectors": selectors} if selectors else None
 

@@ -21,8 +21,11 @@ from taxii_fed.core.derive.patterns import check_opaque, rewrite
 from taxii_fed.core.derive.references import UNTRANSFORMABLE
 from taxii_fed.core.derive.required import REFUSED_CUTS, still_complete
 from taxii_fed.core.derive.text import edit_text
-from taxii_fed.core.derive.values import VALUE_EDITORS
+from taxii_fed.core.derive.values import VALUE_EDITORS, edit_host
 from taxii_fed.core.keys import Keys
+
+GENERALISED_LABEL = "generalised-ip"
+"""Tells readers that an indicator matches more than its author meant; its confidence is not the server's to lower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def edit(obj: Json, edits: Edits, keys: Keys) -> Edited:
         trimmed = _trim(result, edits, reasons)
         work = _Work(edits, keys, reasons)
         final = work.run(trimmed) if edits.searches else trimmed
-    except (UnsureError, CutError):
+    except (UnsureError, CutError, RecursionError):
         return Edited(obj=obj, problem=UNTRANSFORMABLE, reasons=(UNTRANSFORMABLE,))
     if not still_complete(obj, final):
         return Edited(obj=obj, problem=UNTRANSFORMABLE, reasons=(UNTRANSFORMABLE,))
@@ -123,7 +126,7 @@ _ID_OR_TIME = re.compile(
     r"[a-z0-9-]{2,250}--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,12})?Z"
 )
 _HEX = re.compile(r"[0-9A-Fa-f]{32,128}")
-_HOST_KEYS = frozenset({"host", ":authority", "x-forwarded-host", "x-forwarded-for", "x-real-ip", "client-ip"})
+_HOST_KEYS = frozenset({"host", ":authority", "x-forwarded-host"})
 
 
 class _Work:
@@ -134,10 +137,14 @@ class _Work:
         self._keys = keys
         self._reasons = reasons
         self._gone: set[Path] = set()
+        self._weaker = False
 
     def run(self, obj: Json) -> Json:
         """Return the edited object. Raises `UnsureError`."""
         result = self._object(obj, ())
+        labels = result.get("labels") or []
+        if self._weaker and GENERALISED_LABEL not in labels:
+            result = {**result, "labels": [*labels, GENERALISED_LABEL]}
         return cut(result, self._gone)
 
     def _object(self, obj: Json, path: Path) -> Json:
@@ -189,6 +196,7 @@ class _Work:
             return pattern
         new, reasons = rewrite(pattern, self._edits, self._keys)
         self._reasons |= reasons
+        self._weaker = self._weaker or "ip-generalised" in reasons
         return new
 
     def _account(self, obj: Json, name: str, value: Any, path: Path) -> Any:
@@ -265,17 +273,17 @@ class _Work:
     def _string(self, text: str, path: Path) -> str:
         if _ID_OR_TIME.fullmatch(text) or _HEX.fullmatch(text):
             return text
-        if self._is_host(path) and is_numeric_host(text):
-            if self._edits.token_for_ip:
+        if self._is_host(path):
+            if not self._edits.token_for_ip:
+                return edit_text(edit_host(text, self._edits, self._keys, self._reasons), self._edits, self._reasons)
+            if is_numeric_host(text):
                 self._reasons.add("ip-redacted")
                 return self._edits.redact_token
-            if self._edits.generalises:
-                raise UnsureError
         return edit_text(text, self._edits, self._reasons)
 
     def _is_host(self, path: Path) -> bool:
-        name = next((part for part in reversed(path) if isinstance(part, str)), "")
-        return name.lower() in _HOST_KEYS
+        name = path[-1] if isinstance(path[-1], str) else path[-2]
+        return isinstance(name, str) and name.lower() in _HOST_KEYS
 
     def _key(self, name: str, path: Path) -> bool:
         """Take out a property whose very name holds an address; tell whether it was."""

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from taxii_fed.core.derive.folding import foldings
 
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
-_AT = rf"(?:@|\s?{_OPEN}\s?(?:@|at|AT|At)\s?{_CLOSE}\s?|\s?[_-]at[_-]\s?)"
-_DOT = rf"(?:\.|\s?{_OPEN}\s?(?:\.|dot|DOT|Dot)\s?{_CLOSE}?\s?|\.{_CLOSE})"
-_LOCAL = r"(?:[\w.!#$%'*+=^`{|}~-]{1,64}|\"[^\"\n]{1,64}\")"
-_LABEL = r"[\w-]{1,63}"
-_MAIL = re.compile(
-    rf"{_LOCAL}{_AT}(?:{_LABEL}{_DOT}){{1,8}}(?:[^\W\d_][\w-]{{1,62}})(?!\w)|{_LOCAL}{_AT}\[(?:IPv6:)?[0-9A-Fa-f:.]{{2,45}}\]"
+_AT = rf"(?:@|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
+_DOT = rf"(?:\.|\s?{_OPEN}\s?(?:\.|[dD][oO][tT])\s?{_CLOSE}?\s?|\.{_CLOSE}|[\s_-]{{1,2}}[dD][oO][tT][\s_-]{{1,2}})"
+_LOCAL_CHARACTER = r"[\w.!#$%'*+=^`{|}~-]"
+_DOMAIN = rf"(?:[\w-]{{1,63}}{_DOT}){{1,8}}[^\W\d_][\w-]{{1,62}}(?!\w)|\[(?:IPv6:)?[0-9A-Fa-f:.]{{2,45}}\]"
+_MAIL = re.compile(rf"(?:(?<!{_LOCAL_CHARACTER}){_LOCAL_CHARACTER}++|\"[^\"\n]{{1,64}}\"){_AT}(?:{_DOMAIN})")
+_SPOKEN = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}+\s{1,2}[aA][tT]\s{1,2}[\w-]{1,63}(?:\s{1,2}[dD][oO][tT]\s{1,2}[\w-]{1,63}){1,5}"
+    rf"|(?<![\w.+-])[\w.+-]{{1,64}}?[_-][aA][tT][_-]{_DOMAIN}"
 )
-_SPOKEN = re.compile(r"[\w.+-]{1,64}\s{1,2}(?:at|AT)\s{1,2}[\w-]{1,63}(?:\s{1,2}(?:dot|DOT)\s{1,2}[\w-]{1,63}){1,5}")
+_PLAIN = re.compile(rf"{_LOCAL_CHARACTER}+@(?:{_DOMAIN})")
 _PSEUDONYM = re.compile(r"[0-9a-f]{16,64}@pseudonym\.invalid")
-_CHEAP = re.compile(r"@|[^\x20-\x7e]|%40|&#?\w|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
+_WORTH_FOLDING = re.compile(r"@|[^\x20-\x7e\t\n\r]|%40|&[#a-z]|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
+_WORTH_SEARCHING = re.compile(r"@|[\[({<]\s?at\s?[\])}>]|\bat\s.*\bdot\b|[_-]at[_-]", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,12 @@ class MailHit:
 
 def find_mail(text: str) -> list[MailHit]:
     """Return the mail addresses in ``text``, ascending and without overlap. Pseudonyms are none."""
-    if not _CHEAP.search(text):
+    if not _WORTH_FOLDING.search(text):
         return []
     spans: list[tuple[int, int]] = []
     for folding in foldings(text):
+        if not _WORTH_SEARCHING.search(folding.text):
+            continue
         for pattern in (_MAIL, _SPOKEN):
             spans.extend(folding.span(*match.span()) for match in pattern.finditer(folding.text) if not is_pseudonym(match[0]))
     merged: list[MailHit] = []
@@ -52,4 +57,4 @@ def is_pseudonym(text: str) -> bool:
 
 def is_mail(text: str) -> bool:
     """Return whether ``text`` is one plain mail address and nothing else."""
-    return _MAIL.fullmatch(text) is not None and "@" in text
+    return _PLAIN.fullmatch(text) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -29,15 +30,13 @@ def cut_references(obj: Json, absent: Collection[str], replace: Mapping[str, str
     a required list is gone, ``untransformable`` where text still names one of the ids. The input is not changed.
     """
     paths: set[Path] = set()
-    moved: list[tuple[Path, str]] = []
+    moved: dict[Path, str] = {}
     for reference in references_of(obj):
         if reference.target in absent:
             paths.add(reference.path)
         elif reference.target in replace:
-            moved.append((reference.path, replace[reference.target]))
-    result = obj
-    if moved:
-        result = _replaced(obj, dict(moved))
+            moved[reference.path] = replace[reference.target]
+    result: Json = _replaced(obj, moved) if moved else obj
     if paths:
         try:
             result = cut(result, paths)
@@ -60,7 +59,13 @@ def _replaced(value: Any, moved: Mapping[Path, str], path: Path = ()) -> Any:
     return value
 
 
+_ID = re.compile(r"[a-z0-9-]+--[0-9a-f-]{36}", re.IGNORECASE)
+
+
 def _names_any(obj: Json, absent: Collection[str], replace: Mapping[str, str]) -> bool:
-    ids = [*absent, *replace]
-    creator = obj.get("created_by_ref")
-    return any(each in text for path, text in leaves(obj) if path != ("created_by_ref",) or text != creator for each in ids)
+    return any(
+        each.lower() in absent or each.lower() in replace
+        for path, text in leaves(obj)
+        if "--" in text and path != ("created_by_ref",)
+        for each in _ID.findall(text)
+    )
