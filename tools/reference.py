@@ -21,6 +21,17 @@ FOLDER = ROOT / "docs" / "reference"
 
 Json = dict[str, Any]
 
+_SETTINGS = """\
+Written by `make docs` from the code. The file is `taxii-fed.yaml`; `include: [conf.d/*.yaml]` reads more files, whose maps are
+merged by key; a key that is given twice is an error. Unknown keys are errors. Any string may be `{env: NAME}` or `{file: PATH}`,
+with the path relative to the file that says so. Times need an offset; time spans are written `30s`, `5m`, `2h`, `1d`, sizes `10MB`.
+`taxii-fed check` finds every mistake at once, and `taxii-fed schema` writes a JSON Schema for editors."""
+
+_COMMANDS = """\
+Written by `make docs` from the code. `taxii-fed --config FILE COMMAND`, or `TAXII_FED_CONFIG=FILE`; without either the first there is
+of `taxii-fed.yaml`, `config/taxii-fed.yaml` and `/etc/taxii-fed/taxii-fed.yaml`. Results go to standard output, messages to
+standard error. Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 78 a configuration that can't be used."""
+
 
 def pages() -> dict[str, str]:
     """Return the reference pages: file name to text."""
@@ -31,10 +42,7 @@ def _settings() -> Iterator[str]:
     schema = json_schema()
     yield "# Settings"
     yield ""
-    yield "Written by `make docs` from the code. The file is `taxii-fed.yaml`; `include: [conf.d/*.yaml]` reads more files, whose maps are merged by"
-    yield "key; a key that is given twice is an error. Unknown keys are errors. Any string may be `{env: NAME}` or `{file: PATH}`, with the path relative"
-    yield "to the file that says so. Times need an offset; time spans are written `30s`, `5m`, `2h`, `1d`, sizes `10MB`."
-    yield "`taxii-fed check` finds every mistake at once, and `taxii-fed schema` writes a JSON Schema for editors."
+    yield from _SETTINGS.splitlines()
     yield ""
     yield "`NAME` in a heading is a name that you choose."
     done: set[str] = set()
@@ -105,9 +113,7 @@ def _flowing(text: str) -> str:
 def _commands() -> Iterator[str]:
     yield "# Commands"
     yield ""
-    yield "Written by `make docs` from the code. `taxii-fed --config FILE COMMAND`, or `TAXII_FED_CONFIG=FILE`; without either the first there is of"
-    yield "`taxii-fed.yaml`, `config/taxii-fed.yaml` and `/etc/taxii-fed/taxii-fed.yaml`. Results go to standard output, messages to standard error."
-    yield "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 78 a configuration that can't be used."
+    yield from _COMMANDS.splitlines()
     context = click.Context(main, info_name="taxii-fed")
     for name in COMMANDS:
         command = main.get_command(context, name)

@@ -50,3 +50,26 @@ def test_the_guide_tells_of_every_edit():
 
     told = set(re.findall(r"^\| `(\w+)` \|", RULES, re.MULTILINE))
     assert set(EDITS) <= told
+
+
+def _reference():
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("file", ["settings.md", "commands.md"])
+def test_the_reference_is_what_the_code_says(file):
+    written = (ROOT / "docs" / "reference" / file).read_text()
+    assert written == _reference().pages()[file], "the reference is out of date: run `make docs`"
+
+
+def test_documents_name_only_commands_that_exist():
+    from taxii_fed.cli.main import COMMANDS
+
+    texts = [path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]]
+    named = {name for text in texts for name in re.findall(r"`taxii-fed (?:--config \S+ )?([a-z][a-z-]*)", text)}
+    assert named - COMMANDS.keys() == set()
