@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from taxii_fed.config import convert
 from taxii_fed.config.schema import Settings
@@ -11,6 +12,7 @@ from taxii_fed.core.keys import Keys, hkdf
 from taxii_fed.core.paging import Cursors
 from taxii_fed.ports import Clock, Store
 from taxii_fed.services.browse import Browse, Limits
+from taxii_fed.services.explain import Explainer
 from taxii_fed.services.federation_facts import FederationFacts
 from taxii_fed.services.govern import Governor
 from taxii_fed.services.inforce import InForceCache
@@ -42,6 +44,7 @@ class Node:
     waker: Waker
     ingest: Ingest
     browse: Browse
+    explainer: Explainer
     path_token: str
 
     def close(self) -> None:
@@ -56,7 +59,7 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
     In an empty store the settings are put in force. Raises `StoreError` where the store can't be opened.
     """
     clock = clock or SystemClock()
-    store = store or open_store(settings.store.url, clock=clock)
+    store = store or open_store(str(settings.store.url), base_dir=Path(), clock=clock)
     secret = settings.node.secret.get_secret_value()
     keys = Keys(secret)
     cache = InForceCache()
@@ -80,5 +83,6 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
         waker=waker,
         ingest=ingest,
         browse=browse,
+        explainer=Explainer(store, keys, cache, clock),
         path_token=token,
     )

@@ -142,6 +142,10 @@ class Ingest:
         self._claims = claims or {}
         self._path_token = path_token
 
+    def set_claims(self, claims: dict[str, str]) -> None:
+        """Take over what the peers' ``home_of`` says after a reload: identity to home (``peer:NAME``)."""
+        self._claims = claims
+
     # -- published here --------------------------------------------------------------------------------------------------
 
     def publish(self, party: Party, collection: CollectionTerms, body: bytes) -> Json:

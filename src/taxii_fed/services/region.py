@@ -90,6 +90,11 @@ class Region:
             object_id
         ]
 
+    def all(self, object_ids: set[str], view: View, audience: Audience) -> dict[str, list[Result]]:
+        """Return the results of all objects of a collection, judged together."""
+        self._just(object_ids)
+        return self.close(view, (audience,))
+
     def _just(self, object_ids: set[str]) -> None:
         self._objects = set(object_ids)
         self._objects |= self._translated(self._objects)
