@@ -95,6 +95,10 @@ class _Linter:
                 yield ("parties", name), "no account: this party can't log in"
             elif party.accounts and not party.publish and not self._granted(terms.parties[name], tuple(settings.collections)):
                 yield ("parties", name), "no share rule reaches this party, and it publishes nowhere"
+            for account, credentials in party.accounts.items():
+                if credentials.certificate is not None and not self._asks_for_certificates():
+                    place = ("parties", name, "accounts", account, "certificate")
+                    yield place, "never asked for: neither server.tls.client_ca nor server.trusted_proxies is given"
             if party.jurisdiction and party.jurisdiction not in places:
                 close = nearest(party.jurisdiction, places)
                 advice = f"is {shown(close)} meant?" if close else "declare it under 'jurisdictions', so that rules can name it"
@@ -102,6 +106,10 @@ class _Linter:
         if settings.anonymous and settings.parties[settings.anonymous].role != "public":
             whom = shown(settings.anonymous)
             yield ("anonymous",), f"readers without credentials get what {whom} sees, but its role is not public"
+
+    def _asks_for_certificates(self) -> bool:
+        server = self._settings.server
+        return bool(server.trusted_proxies) or (server.tls is not None and server.tls.client_ca is not None)
 
     # -- rules ------------------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class Server(Section):
     tls: Annotated[Tls | None, OrWord("none")] = None
     """TLS certificates, or `none` behind a proxy."""
     trusted_proxies: Annotated[tuple[kinds.IpNetwork, ...], Several(one_too=True, least=0)] = ()
-    """Networks of proxies whose word on the client's address is taken."""
+    """Networks of proxies whose word on the client's address and certificate is taken."""
     page_size: kinds.PageSize = 1000
     """Objects on a page when the client gives no `limit`."""
     max_page_size: kinds.PageSize = 10_000
