@@ -60,6 +60,7 @@ class Pull:
 
     ``since``: where it began. ``back``: the request that gave the last page, ``content`` the digest of that page. ``checking``: ``ask``
     repeats ``back``. ``landmark``: digest of an earlier page, for loops of several pages. ``greatest``: the greatest date of any header.
+    ``shrunk``: the page size was made smaller on the way.
     ``doubt``: the server may have had more than could be asked for.
     """
 
@@ -75,6 +76,7 @@ class Pull:
     empty: int = 0
     greatest: int | None = None
     restarts: int = 0
+    shrunk: bool = False
     doubt: bool = False
     finished: bool = False
 
@@ -132,7 +134,7 @@ def lost(pull: Pull) -> Pull:
 def restart(pull: Pull) -> Pull:
     """Return the pull begun anew, because the server does not know the place any more."""
     fresh = begin(pull.since, pull.limit)
-    return replace(fresh, restarts=pull.restarts + 1, greatest=pull.greatest, doubt=pull.doubt)
+    return replace(fresh, restarts=pull.restarts + 1, greatest=pull.greatest, shrunk=pull.shrunk, doubt=pull.doubt)
 
 
 def smaller(pull: Pull) -> Pull:
@@ -141,14 +143,17 @@ def smaller(pull: Pull) -> Pull:
     A pull that goes by dates keeps its place.
     """
     limit = max(pull.limit // 2, SMALLEST_LIMIT)
+    pull = replace(pull, limit=limit, shrunk=True)
     if not pull.ask.next and not pull.checking:
-        return replace(pull, limit=limit, ask=replace(pull.ask, limit=limit))
-    return restart(replace(pull, limit=limit))
+        return replace(pull, ask=replace(pull.ask, limit=limit))
+    return restart(pull)
 
 
-def grown(limit: int, most: int) -> int:
-    """Return the page size for the next pull after one that went well."""
-    return min(most, limit + max(limit // 4, 1))
+def next_limit(pull: Pull, most: int) -> int:
+    """Return the page size for the next pull: a little more after one whose pages came full and well."""
+    if pull.shrunk or pull.widest < pull.limit:
+        return min(pull.limit, most)
+    return min(most, pull.limit + max(pull.limit // 4, 1))
 
 
 def watermark(pull: Pull, before: int | None, now: int) -> int | None:

@@ -242,6 +242,7 @@ class _Pulling:
             hold.renew(LEASE_SECONDS + 2 * plan.answer_seconds)
             try:
                 page = client.objects(hold.subscription.theirs, request)
+                walk.answered = True
                 offered = federation.offered(client, hold, page, request)
             except PeerError as error:
                 self._keep(walk.recover(error))
@@ -288,8 +289,8 @@ class _Pulling:
         most = self._hold.plan.max_page
 
         def end(state: State) -> State:
-            size = pull.limit if pull.restarts else pulls.grown(pull.limit, most)
             reached = pulls.watermark(pull, state.watermark, now)
+            size = pulls.next_limit(pull, most)
             return replace(state.ended(now), watermark=reached, page_size=size, doubt=state.doubt or pull.doubt)
 
         state = self._hold.fine(end, comparison=False)
