@@ -22,7 +22,7 @@ from taxii_fed.core.pull import Pull, Request
 from taxii_fed.core.reconcile import Listing
 from taxii_fed.core.remote import ManifestPage, ObjectPage, version_instant
 from taxii_fed.ports import Writer
-from taxii_fed.services.federate import ALONE, IDS_AT_ONCE, SLICE, Federation, Run, Watch
+from taxii_fed.services.federate import ALONE, IDS_AT_ONCE, SLICE, Federation, Run, Watch, recorded
 from taxii_fed.services.hold import LEASE_SECONDS, Hold, TakenOverError, held
 from taxii_fed.services.onrecord import on_offer, to_fetch
 from taxii_fed.services.subscriptions import LISTED, Comparing, State, Subscription, Waiting
@@ -45,12 +45,11 @@ def reconcile(
         if hold is None:
             return Run(subscription=subscription, elsewhere=True)
         counts: Counter[str] = Counter()
-        try:
-            finished = _Comparison(federation, hold, watch, counts, accept_removals=accept_removals).run()
-        except PeerError as error:
-            hold.failed(error, comparison=True)
-            return Run(subscription=subscription, counts=counts, error=error)
-        return Run(subscription=subscription, counts=counts, unfinished=not finished)
+
+        def work() -> bool:
+            return _Comparison(federation, hold, watch, counts, accept_removals=accept_removals).run()
+
+        return recorded(hold, watch, counts, work, comparison=True)
     return Run(subscription=subscription, elsewhere=True)
 
 

@@ -15,13 +15,13 @@ from typing import Protocol
 
 from taxii_fed.core import pull as pulls
 from taxii_fed.core.door import Ruling
-from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, PeerRefusedError
+from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, PeerRefusedError, StoreError
 from taxii_fed.core.pull import Pull, Request
 from taxii_fed.core.remote import Carried, ManifestPage, ObjectPage, version_instant
 from taxii_fed.core.rules import CollectionTerms
 from taxii_fed.core.stix import Received
 from taxii_fed.ports import Clock, PeerClient, Store
-from taxii_fed.services.hold import LEASE_SECONDS, Hold, held
+from taxii_fed.services.hold import LEASE_SECONDS, Hold, TakenOverError, held
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.ingest import Giver, Offered
 from taxii_fed.services.subscriptions import State, Subscription, Subscriptions
@@ -129,12 +129,7 @@ class Federation:
             if hold is None:
                 return Run(subscription=subscription, elsewhere=True)
             counts: Counter[str] = Counter()
-            try:
-                finished = _Pulling(self, hold, watch, counts).run()
-            except PeerError as error:
-                hold.failed(error, comparison=False)
-                return Run(subscription=subscription, counts=counts, error=error)
-            return Run(subscription=subscription, counts=counts, unfinished=not finished)
+            return recorded(hold, watch, counts, _Pulling(self, hold, watch, counts).run, comparison=False)
         return Run(subscription=subscription, elsewhere=True)
 
     def offer(self, giver: Giver, collection: CollectionTerms, objects: list[Offered]) -> Counter[str]:
@@ -216,6 +211,28 @@ class _Beside:
                 "if it is another server now, or our account there has another role, use `taxii-fed peer reset`"
             )
         return Offered(received, carried.jurisdiction, carried.level, carried.path)
+
+
+def recorded(hold: Hold, watch: Watch, counts: Counter[str], work: Callable[[], bool], *, comparison: bool) -> Run:
+    """Do the work of one run, record a failure, and return how it ended.
+
+    A request that `Federation.cut` broke off, because the worker is to stop, is no failure. A fault in this program is one: it must not
+    take the other subscriptions with it.
+    """
+    error: PeerError
+    try:
+        return Run(subscription=hold.subscription, counts=counts, unfinished=not work())
+    except PeerError as failure:
+        if watch.stop():
+            return Run(subscription=hold.subscription, counts=counts, unfinished=True)
+        error = failure
+    except (StoreError, TakenOverError):
+        raise
+    except Exception:
+        log.exception("a run failed through a fault of ours", extra={"subscription": hold.subscription.name})
+        error = PeerAnswerError("a fault in this program; the log has it")
+    hold.failed(error, comparison=comparison)
+    return Run(subscription=hold.subscription, counts=counts, error=error)
 
 
 class _Pulling:
