@@ -1,0 +1,226 @@
+"""A store on one SQLite file (`taxii_fed.ports.Store`), for any number of threads and processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+from taxii_fed.core.errors import StoreError, StoreUnavailableError
+from taxii_fed.ports import Clock, Lease, Read, Reader, View, Writer
+from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
+from taxii_fed.storage.sqlite.names import Names, WordCache
+from taxii_fed.storage.sqlite.openings import Stamped, note_outlasted
+from taxii_fed.storage.sqlite.reader import SqliteReader
+from taxii_fed.storage.sqlite.reads import merge_reads
+from taxii_fed.storage.sqlite.schema import migrate, require_ours
+from taxii_fed.storage.sqlite.writer import SqliteWriter
+
+
+class SqliteStore:
+    """See `taxii_fed.ports.Store`. Any error of SQLite leaves a block as a `StoreError` that says what to do.
+
+    ``busy_seconds``: how long a transaction waits for another writer before it gives up with `StoreUnavailableError`.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, create: bool = True, busy_seconds: float = 10.0) -> None:
+        self._path = path
+        self._clock = clock
+        self._busy_seconds = busy_seconds
+        self._words = WordCache()
+        self._fork = ForkGuard()
+        self._prepare(create)
+        self._start()
+
+    def _start(self) -> None:
+        self._pool = Pool(self._path, busy_seconds=self._busy_seconds)
+        self._writer: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def _prepare(self, create: bool) -> None:
+        """Make the file if need be, and bring it to the newest schema."""
+        if not self._path.is_file():
+            if self._path.exists():
+                raise StoreError(f"{self._path} is no file")
+            if not create:
+                raise StoreError(f"{self._path} does not exist")
+            self._make_file()
+        elif not os.access(self._path, os.W_OK):
+            raise StoreError(f"{self._path} can't be written: check the rights on the file and its folder")
+        with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=True)) as db:
+            require_ours(db, str(self._path))
+            use_wal(db, self._busy_seconds)
+            migrate(db, str(self._path), self._clock.now())
+
+    def _make_file(self) -> None:
+        try:
+            self._path.touch(mode=0o600)
+        except OSError as error:
+            raise StoreError(f"{self._path} can't be made: {error.strerror}") from error
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise as_store_error(error, str(self._path)) from error
+
+    # -- transactions -----------------------------------------------------------------------------------------------------
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a snapshot: that of the first statement in the block."""
+        return self._read()
+
+    @contextmanager
+    def _read(self) -> Iterator[SqliteReader]:
+        self._check_process()
+        try:
+            db = self._pool.take()
+            try:
+                db.execute("BEGIN")
+                yield SqliteReader(db, Names(db, self._words))
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                self._pool.give(db)
+        except sqlite3.Error as error:
+            raise as_store_error(error, str(self._path)) from error
+
+    def write(self) -> AbstractContextManager[Writer]:
+        """Open a transaction: committed when the block ends, undone when it raises. Raises `StoreUnavailableError` when it can't."""
+        return self._write()
+
+    @contextmanager
+    def _write(self) -> Iterator[SqliteWriter]:
+        with self._alone() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                writer = SqliteWriter(db, self._words, self._clock)
+                yield writer
+                stamped = writer.finish()
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            writer.committed()
+            self._after_commit(db, stamped)
+            if writer.must_scrub:
+                _empty_log(db)
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """Give the writing connection of this process to one thread at a time."""
+        self._check_process()
+        if not self._lock.acquire(timeout=self._busy_seconds):
+            raise StoreUnavailableError(f"{self._path}: the store is busy with another writer of this process")
+        try:
+            with self._errors():
+                if self._closed:
+                    raise StoreError("the store is closed")
+                if self._writer is None:
+                    self._writer = connect(self._path, busy_seconds=self._busy_seconds, writes=True)
+                yield self._writer
+        finally:
+            self._lock.release()
+
+    def _after_commit(self, db: sqlite3.Connection, stamped: Stamped | None) -> None:
+        if stamped is not None and stamped.outlasted(self._clock.now()):
+            with _transaction(db):
+                note_outlasted(db, stamped.lead)
+
+    def _check_process(self) -> None:
+        if self._fork.crossed():
+            self._fork.abandon(self._pool, self._writer, self._lock)
+            self._start()
+
+    # -- beside transactions ----------------------------------------------------------------------------------------------
+    def lease(self, name: str, owner: str, seconds: float, now: int) -> Lease | None:
+        """Take or renew a lease, None while another owner holds it."""
+        until = now + int(seconds * 1_000_000)
+        with self._alone() as db, _transaction(db):
+            row = db.execute("SELECT owner, fence, until_at FROM lease WHERE name = ?", (name,)).fetchone()
+            if row is not None and row[0] not in {owner, ""} and row[2] > now:
+                return None
+            fence = 1 if row is None else row[1] + (row[0] != owner)
+            db.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", (name, owner, fence, until))
+            return Lease(name, owner, fence, until)
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back. One that has passed to another owner is left alone."""
+        with self._alone() as db, _transaction(db):
+            db.execute(
+                "UPDATE lease SET owner = '', until_at = 0 WHERE name = ? AND owner = ? AND fence = ?",
+                (lease.name, lease.owner, lease.fence),
+            )
+
+    def note_reads(self, reads: Sequence[Read]) -> None:
+        """Merge reads into what is kept, in a transaction of its own."""
+        if reads:
+            with self._alone() as db, _transaction(db):
+                merge_reads(db, reads)
+
+    def prune(self, statuses_before: int) -> None:
+        """Drop statuses older than an instant."""
+        with self._alone() as db, _transaction(db):
+            db.execute("DELETE FROM status WHERE at < ?", (statuses_before,))
+
+    def commits_past_lead(self) -> int:
+        """Return how many commits outlasted the lead since the store was made (I2)."""
+        with self._read() as reader:
+            return reader.counter("commits_past_lead")
+
+    def iterate_views(self) -> Iterator[View]:
+        """Yield all views of all collections, those that nobody reads any more included."""
+        with self._read() as reader:
+            views = reader.all_views()
+        yield from views
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy to a new file while others go on. Raises `StoreError` where the file is there already."""
+        target = Path(path)
+        if target.exists():
+            raise StoreError(f"{target} is there already")
+        part = target.with_name(f"{target.name}.part")
+        try:
+            part.touch(mode=0o600)
+        except OSError as error:
+            raise StoreError(f"{part} can't be made: {error.strerror}") from error
+        try:
+            with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=False)) as db:
+                db.execute("BEGIN")
+                with closing(sqlite3.connect(part)) as copy:
+                    db.backup(copy)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Free connections."""
+        self._check_process()
+        with self._lock:
+            self._closed = True
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        self._pool.close()
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    """Move all of the write-ahead log into the file and cut it to nothing."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,0 +1,68 @@
+"""How an entry stands in its view, packed into small integers that indexes are made of.
+
+``traits``: newest 1, oldest 2, top 4, unversioned 8, shown 16, derived 32, and from bit 6 on the number of the STIX edition.
+``standing``: edition << 4 and the lowest four of those bits, or None where the entry is ended or hidden. One standing is one
+index range, and what an `ObjectQuery` wants of ranks and versions is a set of the sixteen lowest values: a mask of 16 bits.
+"""
+
+from __future__ import annotations
+
+from taxii_fed.core.query import ObjectQuery, Rank
+
+_NEWEST, _OLDEST, _TOP, _UNVERSIONED, _SHOWN, _DERIVED = 1, 2, 4, 8, 16, 32
+_EDITION_SHIFT = 6
+
+
+def rank_bits(rank: Rank) -> int:
+    """Return the part of the traits that a rerank changes."""
+    return _NEWEST * rank.newest | _OLDEST * rank.oldest | _TOP * rank.top | _SHOWN * rank.shown
+
+
+def traits_of(rank: Rank, *, version: int, derived: bool, edition: int) -> int:
+    """Return the traits of a new entry."""
+    return rank_bits(rank) | _UNVERSIONED * (version == 0) | _DERIVED * derived | edition << _EDITION_SHIFT
+
+
+def standing_of(traits: int) -> int | None:
+    """Return the standing of a live entry."""
+    return (traits >> _EDITION_SHIFT) << 4 | traits & 15 if traits & _SHOWN else None
+
+
+def rank_of(traits: int) -> Rank:
+    """Return the rank that is packed into traits."""
+    return _RANKS[traits & 7 | (traits & _SHOWN) >> 1]
+
+
+def is_derived(traits: int) -> bool:
+    """Return whether the entry is a derived copy or a notice."""
+    return bool(traits & _DERIVED)
+
+
+_RANKS = tuple(
+    Rank(newest=bool(bits & 1), oldest=bool(bits & 2), top=bool(bits & 4), shown=bool(bits & 8)) for bits in range(16)
+)
+
+LISTED = sum(1 << bits for bits in range(16) if bits & (_NEWEST | _TOP) == _NEWEST | _TOP)
+"""The mask of a plain poll: the newest version in the latest edition."""
+
+RERANK = """
+UPDATE entry SET traits = traits & ~23 | :rank,
+    standing = CASE WHEN :rank & 16 THEN (traits >> 6) << 4 | traits & 8 | :rank & 7 END
+WHERE view = :view AND date_added = :date_added AND ended_at IS NULL"""
+
+
+def wanted_mask(query: ObjectQuery) -> int:
+    """Return which of the sixteen combinations a query wants whatever their version is."""
+    return sum(1 << bits for bits in range(16) if _wants(query, bits))
+
+
+def _wants(query: ObjectQuery, bits: int) -> bool:
+    if query.spec_versions is None and not bits & _TOP:
+        return False
+    wanted = query.versions
+    return bool(
+        wanted.all
+        or (wanted.last and bits & _NEWEST)
+        or (wanted.first and bits & _OLDEST)
+        or (0 in wanted.instants and bits & _UNVERSIONED)
+    )
