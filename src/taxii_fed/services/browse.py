@@ -60,10 +60,12 @@ class Access:
 class Found:
     """A page of a view: rows ascending by ``date_added``, whether more matched, and what the date headers say (milliseconds).
 
-    ``view`` is 0 where the rows are the standard's own and lie in no view. ``extras`` are those of `Annotate`, else empty.
+    ``view`` is 0 where the rows are the standard's own and lie in no view; ``head`` is the view's. ``extras`` are those of `Annotate`,
+    else empty.
     """
 
     view: int
+    head: int
     rows: Sequence[Row]
     more: bool
     first: int
@@ -231,9 +233,9 @@ class Browse:
         after = query.after
         page = _NO_PAGE if after is not None and after >= view.head else reader.page(view.id, query, bodies=bodies)
         if page.rows:
-            return Found(view.id, page.rows, page.more, page.rows[0].date_added, page.rows[-1].date_added)
+            return Found(view.id, view.head, page.rows, page.more, page.rows[0].date_added, page.rows[-1].date_added)
         date = dates_of_nothing(after, view.head, self._clock.now())
-        return Found(view.id, (), False, date, date)
+        return Found(view.id, view.head, (), False, date, date)
 
     def _access(self, reader: Reader, terms: _Terms, party: str, collection: CollectionTerms) -> Access | None:
         known = terms.in_force.parties.get(party)
@@ -264,14 +266,20 @@ class Browse:
         return known.role if known else ""
 
     def _noted(self, caller: Caller, query: ObjectQuery, found: Found) -> Found:
-        if found.rows and found.view:
+        if found.view:
             spans = _spans(query, found)
             self.reads.note(found.view, caller.party, caller.account, spans, self._clock.now(), caller.address)
         return found
 
 
 def _spans(query: ObjectQuery, found: Found) -> list[tuple[int, int]]:
-    """Return the ranges that the page covers: one from the reader's position on, or, where a filter left gaps, one for each row."""
+    """Return the ranges that the page covers: one from the reader's position on, or, where a filter left gaps, one for each row.
+
+    A page without rows covers nothing; the empty range at the reader's position tells when it was there.
+    """
+    if not found.rows:
+        position = min(query.after or 0, found.head)
+        return [(position + 1, position)]
     if query.ids is None and query.types is None:
         return [(found.first if query.after is None else query.after + 1, found.last)]
     return [(row.date_added, row.date_added) for row in found.rows]
@@ -294,6 +302,6 @@ def _definition(object_id: str, query: ObjectQuery, now: int) -> Found:
     created, spec_version = str(definition["created"]), str(definition["spec_version"])
     listed = Listed(0, object_id, "marking-definition", parse_stix(created), spec_version, Rank())
     if matches(query, listed):
-        return Found(0, (Row(0, object_id, created, spec_version, orjson.dumps(definition)),), False, 0, 0)
+        return Found(0, 0, (Row(0, object_id, created, spec_version, orjson.dumps(definition)),), False, 0, 0)
     date = dates_of_nothing(query.after, 0, now)
-    return Found(0, (), False, date, date)
+    return Found(0, 0, (), False, date, date)

@@ -6,12 +6,10 @@ Never on the way of a request: a full disk or a busy writer must not keep a read
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Lock
 
 from taxii_fed.core.errors import StoreError
 from taxii_fed.ports import Read, Store
-
-FLUSH_SECONDS = 5.0
 
 Key = tuple[int, str, str]
 
@@ -60,9 +58,3 @@ class ReadLog:
         except StoreError:
             for (view, party, account), each in noted.items():
                 self.note(view, party, account, each.spans, each.at, each.address)
-
-    def run(self, stop: Event) -> None:
-        """Flush every few seconds until ``stop`` is set, and once more then."""
-        while not stop.wait(FLUSH_SECONDS):
-            self.flush()
-        self.flush()

@@ -14,6 +14,7 @@ import ssl
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -25,13 +26,15 @@ from gunicorn.http import wsgi as gunicorn_wsgi
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 
+from taxii_fed.config import convert
 from taxii_fed.config.schema import Settings, Tls
-from taxii_fed.core.errors import ConfigError
+from taxii_fed.core.errors import ConfigError, StoreError
 from taxii_fed.core.loglines import format_of
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
 from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES
 from taxii_fed.web.app import Node, create_app
+from taxii_fed.web.health import readiness
 from taxii_fed.web.metrics import METRICS_FOLDER
 from taxii_fed.web.taxii import TaxiiApp
 
@@ -42,6 +45,9 @@ BODY_SECONDS = 120.0
 ANSWER_SECONDS = 600.0
 """For the whole of a request, the client's reading of the answer included."""
 KEEP_ALIVE_SECONDS = 30
+UPKEEP_SECONDS = 5.0
+STATUS_SECONDS = 48 * 3600
+"""How long the status of a POST can be asked for; the standard wants a day at least (section 4.3)."""
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: ephemeral keys and authenticated encryption only. TLS 1.3 has no others."""
@@ -67,8 +73,21 @@ _CLIENT_ERRORS = (
 """How the names of gunicorn's errors begin when the client is at fault."""
 
 
+class Waking(Protocol):
+    """What `services.wake.Waker` is here for."""
+
+    def wake_due(self) -> int:
+        """Carry out what is due by now."""
+        ...
+
+
 class OpenNode(Node, Protocol):
-    """A node that can be closed."""
+    """A node that has upkeep, and can be closed."""
+
+    @property
+    def waker(self) -> Waking:
+        """What the passing of time asks for."""
+        ...
 
     def close(self) -> None:
         """Free what it holds."""
@@ -137,6 +156,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     """The server of one node: reads the settings, and opens the node once in each worker, after the fork.
 
     ``read`` reads the settings again on SIGHUP; while they can't be used, the last good ones stay. ``open_node`` opens the node.
+    Raises `StoreError` where that fails.
     """
 
     def __init__(
@@ -192,12 +212,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Open the node in this worker and return its application."""
         node = self._open_node(self._settings)
         stop = threading.Event()
-        writer = threading.Thread(target=node.browse.reads.run, args=(stop,), name="read-log", daemon=True)
-        writer.start()
+        upkeep = threading.Thread(target=self._keep_up, args=(node, stop), name="upkeep", daemon=True)
+        upkeep.start()
 
         def close() -> None:
             stop.set()
-            writer.join()
+            upkeep.join()
             node.close()
 
         self._close = close
@@ -206,10 +226,36 @@ class Server(BaseApplication):  # type: ignore[misc]
     def reload(self) -> None:
         """Read the settings again (SIGHUP); new workers take the place of the old ones."""
         try:
-            self._settings = self._read()
-        except ConfigError as error:
+            coming = self._read()
+            self._prepare(coming, self._open_node)
+        except (ConfigError, StoreError) as error:
             say(self._settings, level="error", event="configuration not reloaded, the last good one stays", reason=str(error))
+        else:
+            self._settings = coming
         super().reload()
+
+    @staticmethod
+    def _prepare(settings: Settings, open_node: Callable[[Settings], OpenNode]) -> None:
+        """Open the node once before the workers do: what can't work fails here, and what waits for `apply` is said."""
+        node = open_node(settings)
+        try:
+            found = readiness(node.store, convert.fingerprint(settings))
+        finally:
+            node.close()
+        if found.waiting:
+            say(settings, level="warning", event=found.waiting)
+
+    def _keep_up(self, node: OpenNode, stop: threading.Event) -> None:
+        """Write down who read what, carry out what is due, drop old statuses: every few seconds, beside the requests."""
+        while not stop.wait(UPKEEP_SECONDS):
+            try:
+                node.browse.reads.flush()
+                node.waker.wake_due()
+                node.store.prune(node.clock.now() - STATUS_SECONDS * 1_000_000)
+            except StoreError as error:
+                say(self._settings, level="warning", event="upkeep put off", reason=str(error))
+            except Exception:  # noqa: BLE001 — the thread goes on; a reader whose view is due sees to it as well
+                say(self._settings, level="error", event="upkeep failed", reason=traceback.format_exc(limit=-12))
 
     def _say_ready(self, _: Any) -> None:
         say(

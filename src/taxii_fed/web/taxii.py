@@ -85,10 +85,15 @@ class TaxiiApp:
         return [body]
 
     def _operate(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer an operator's tool. Probes come every few seconds, so only what is refused is logged."""
+
+        def noting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            if not status.startswith("2"):
+                self._note(request, Answer(int(status.split()[0])), 0, 0.0, status)
+            return start_response(status, [*headers, ("X-Request-Id", request.id)], *rest)
+
         path = f"/{request.parts[0]}"
-        return self._operations(
-            request.environ | {"PATH_INFO": path, "SCRIPT_NAME": "", REQUEST_ID: request.id}, start_response
-        )
+        return self._operations(request.environ | {"PATH_INFO": path, "SCRIPT_NAME": "", REQUEST_ID: request.id}, noting)
 
     def _parts(self, environ: Environ) -> list[str]:
         path = environ.get("PATH_INFO", "")
