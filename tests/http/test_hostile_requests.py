@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from httpkit.client import TAXII
 from httpkit.nodes import BANKING, INSURANCE, TestNode
 from httpkit.objects import TLP_GREEN, indicator, malware, stix_id
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SEGMENTS = st.sampled_from(
     [
@@ -25,13 +26,23 @@ SEGMENTS = st.sampled_from(
         "banking",
         BANKING,
         INSURANCE,
+        "..",
+        ".",
+        "%2e%2e",
+        "livez",
+        "readyz",
+        "metrics",
+        TLP_GREEN,
+        stix_id("indicator", 1),
+        "x--1",
     ]
-    + ["..", ".", "%2e%2e", "livez", "readyz", "metrics", TLP_GREEN, stix_id("indicator", 1), "x--1"]
 ) | st.text(max_size=12)
 PATHS = st.lists(SEGMENTS, max_size=7).map(lambda parts: "/" + "/".join(parts))
 LIKELY_PATHS = st.sampled_from(
-    ["/finance/collections/banking/objects/", "/finance/collections/banking/manifest/", "/finance/collections/"]
-    + [
+    [
+        "/finance/collections/banking/objects/",
+        "/finance/collections/banking/manifest/",
+        "/finance/collections/",
         f"/finance/collections/banking/objects/{stix_id('indicator', 1)}/",
         f"/finance/collections/banking/objects/{TLP_GREEN}/versions/",
     ]
@@ -64,8 +75,6 @@ HEADERS = st.dictionaries(
             "Authorization",
             "X-Taxii-Fed",
             "Range",
-        ]
-        + [
             "Content-Length",
             "Transfer-Encoding",
             "X-Forwarded-For",
