@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from taxii_fed.core.facts import Provenance, Use
+from taxii_fed.core.levels import Level
 from taxii_fed.core.pull import Request
 from taxii_fed.core.query import ObjectQuery, Rank
 from taxii_fed.core.remote import ManifestPage, ObjectPage, RemoteCollection
@@ -208,6 +209,8 @@ class Quarantined:
     body: bytes
     path: tuple[str, ...] = ()
     jurisdiction: str = ""
+    overlay: Level | None = None
+    """The level that would stand beside it (`Provenance.overlay`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,8 +409,14 @@ class Reader(Protocol):
         """Return (object id, version, hold rule, party) that a person released."""
         ...
 
-    def quarantine(self, *, collection: str = "", object_id: str = "", giver: str = "", limit: int = 1000) -> list[Quarantined]:
-        """Return what lies in quarantine, oldest first."""
+    def quarantine(
+        self, *, number: int = 0, collection: str = "", object_id: str = "", giver: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Quarantined]:
+        """Return what lies in quarantine, oldest first; only items with numbers above ``after``."""
+        ...
+
+    def quarantine_counts(self) -> dict[str, int]:
+        """Return how many items of each giver lie in quarantine."""
         ...
 
     def quarantined_ids(self, collection: str, object_ids: Collection[str]) -> set[str]:

@@ -386,7 +386,7 @@ class Ingest:
                 Quarantined(
                     id=0, collection=collection.id, object_id=facts.id, version=facts.version, version_text=facts.version_text,
                     giver=source.giver, reason=ruling, at=now, body=received.raw, path=offered.path,
-                    jurisdiction=facts.provenance.jurisdiction,
+                    jurisdiction=facts.provenance.jurisdiction, overlay=facts.provenance.overlay,
                 )
             )  # fmt: skip
             batch.touched.add(facts.id)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import orjson
 
+from taxii_fed.core.levels import Level
 from taxii_fed.ports import Applied, DoorEvent, Json, Place, Quarantined, Read, View
 from taxii_fed.storage.sqlite.entries import EntryReader
 from taxii_fed.storage.sqlite.names import Names, as_json
@@ -128,13 +129,15 @@ class SqliteReader(EntryReader, VersionReader):
             )
         )
 
-    def quarantine(self, *, collection: str = "", object_id: str = "", giver: str = "", limit: int = 1000) -> list[Quarantined]:
-        """Return what lies in quarantine, oldest first."""
-        where, parameters = _where(collection=collection, object_id=object_id, giver=giver)
+    def quarantine(
+        self, *, number: int = 0, collection: str = "", object_id: str = "", giver: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Quarantined]:
+        """Return what lies in quarantine, oldest first; only items with numbers above ``after``."""
+        where, parameters = _where(id=number, collection=collection, object_id=object_id, giver=giver)
         rows = self._db.execute(
-            "SELECT id, collection, object_id, version, version_text, giver, reason, at, body, path, jurisdiction"
-            f" FROM quarantine {where} ORDER BY id LIMIT ?",
-            (*parameters, limit),
+            "SELECT id, collection, object_id, version, version_text, giver, reason, at, body, path, jurisdiction, overlay"
+            f" FROM quarantine {where} {'AND' if where else 'WHERE'} id > ? ORDER BY id LIMIT ?",
+            (*parameters, after, limit),
         )
         return [
             Quarantined(
@@ -149,9 +152,14 @@ class SqliteReader(EntryReader, VersionReader):
                 body=body,
                 path=tuple(orjson.loads(path)),
                 jurisdiction=jurisdiction,
+                overlay=None if overlay is None else Level(overlay),
             )
-            for number, collection, object_id, version, version_text, giver, reason, at, body, path, jurisdiction in rows
+            for number, collection, object_id, version, version_text, giver, reason, at, body, path, jurisdiction, overlay in rows
         ]
+
+    def quarantine_counts(self) -> dict[str, int]:
+        """Return how many items of each giver lie in quarantine."""
+        return dict(self._db.execute("SELECT giver, count(*) FROM quarantine INDEXED BY quarantine_by_giver GROUP BY giver"))
 
     def quarantined_ids(self, collection: str, object_ids: Collection[str]) -> set[str]:
         """Return those ids of which a version lies in quarantine."""

@@ -86,7 +86,7 @@ CREATE INDEX status_by_time ON status (at);
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, object_id TEXT NOT NULL, collection TEXT NOT NULL, giver TEXT NOT NULL, reason TEXT NOT NULL,
     version INTEGER NOT NULL, version_text TEXT NOT NULL, at INTEGER NOT NULL, path TEXT NOT NULL, jurisdiction TEXT NOT NULL,
-    digest BLOB NOT NULL, body BLOB NOT NULL, UNIQUE (object_id, collection, giver, version, reason, digest));
+    overlay INTEGER, digest BLOB NOT NULL, body BLOB NOT NULL, UNIQUE (object_id, collection, giver, version, reason, digest));
 CREATE INDEX quarantine_by_collection ON quarantine (collection);
 CREATE INDEX quarantine_by_giver ON quarantine (giver);
 

@@ -167,9 +167,17 @@ class SqliteWriter(VersionWriter, SqliteReader):
         if row is not None:
             return int(row[0])
         number = self._db.execute(
-            "INSERT INTO quarantine (object_id, collection, giver, version, reason, digest, version_text, at, path, jurisdiction, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*identity, item.version_text, item.at, orjson.dumps(item.path).decode(), item.jurisdiction, item.body),
+            "INSERT INTO quarantine (object_id, collection, giver, version, reason, digest, version_text, at, path, jurisdiction, overlay,"
+            " body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *identity,
+                item.version_text,
+                item.at,
+                orjson.dumps(item.path).decode(),
+                item.jurisdiction,
+                item.overlay,
+                item.body,
+            ),
         ).lastrowid
         assert number is not None
         return number
