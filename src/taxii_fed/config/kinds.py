@@ -2,133 +2,37 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, PlainValidator, SecretBytes, SecretStr, TypeAdapter, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, SecretBytes, SecretStr, WithJsonSchema
 
 from taxii_fed.config import scalars
-from taxii_fed.config.declared import Declared
-from taxii_fed.config.problems import nearest, shown
 from taxii_fed.config.scalars import UUID, Address, Duration, Matching, Network, OneOf, StoreAddress, Whole, mistake
 from taxii_fed.config.section import Several
+from taxii_fed.config.value import NameOf, Value, string, word
 from taxii_fed.core.levels import NAMES, TLP_LEVELS, Level
 
+OneOrMore = Several(one_too=True)
 
-@dataclass(frozen=True, slots=True)
-class NameOf:
-    """The name of something declared elsewhere in the configuration, such as a party."""
+# -- texts and names -----------------------------------------------------------------------------------------------------
 
-    kind: str
+Line = Annotated[str, Value(scalars.line, string(minLength=1))]
+Paragraph = Annotated[str, Value(scalars.paragraph)]
+Name = Annotated[str, Value(scalars.name, string(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"))]
+PathSegment = Annotated[str, Value(scalars.path_segment, string(pattern="^[a-z0-9][a-z0-9-]{0,62}$"))]
+AccountName = Annotated[str, Value(scalars.account_name, string(pattern="^[^\\s:]{1,200}$"))]
+Uuid4 = Annotated[str, Value(scalars.uuid4, string(format="uuid"))]
 
-    def __call__(self, raw: Any, info: ValidationInfo) -> str:
-        name = scalars.line(raw)
-        if isinstance(info.context, Declared):
-            known = info.context.names(self.kind)
-            if name not in known:
-                raise mistake(f"no {self.kind} {shown(name)} is declared", hint=nearest(name, known), expected=_choice(known))
-        return name
-
-
-def _choice(known: frozenset[str]) -> str:
-    few = sorted(known)
-    return f"one of {', '.join(few)}" if 1 < len(few) <= 8 else ""
-
-
-def _string(**more: Any) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", **more})
-
-
-def words(*choice: str) -> WithJsonSchema:
-    """Return the JSON Schema of a choice of words."""
-    return WithJsonSchema({"enum": list(choice)})
-
-
-TAXII_VERSIONS = WithJsonSchema({"enum": ["2.1", "2.0", 2.1, 2.0]})
-Line = Annotated[str, PlainValidator(scalars.line), _string(minLength=1)]
-Paragraph = Annotated[str, PlainValidator(scalars.paragraph), _string()]
-Name = Annotated[str, PlainValidator(scalars.name), _string(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-PathSegment = Annotated[str, PlainValidator(scalars.path_segment), _string(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
-AccountName = Annotated[str, PlainValidator(scalars.account_name), _string(pattern="^[^\\s:]{1,200}$")]
-Uuid4 = Annotated[str, PlainValidator(scalars.uuid4), _string(format="uuid")]
-
-PartyName = Annotated[str, PlainValidator(NameOf("party")), _string()]
-PeerName = Annotated[str, PlainValidator(NameOf("peer")), _string()]
-CollectionName = Annotated[str, PlainValidator(NameOf("collection")), _string()]
-ApiRootName = Annotated[str, PlainValidator(NameOf("API root")), _string()]
-CommunityName = Annotated[str, PlainValidator(NameOf("community")), _string()]
-JurisdictionName = Annotated[str, PlainValidator(NameOf("jurisdiction")), _string()]
-OrganisationName = Annotated[str, PlainValidator(NameOf("organisation")), _string()]
-SectorName = Annotated[str, PlainValidator(NameOf("sector")), _string()]
-OriginName = Annotated[str, PlainValidator(NameOf("origin")), _string()]
-
-ROLES = (
-    "own", "bank", "insurer", "broker", "payment-provider", "regulator", "law-enforcement", "cert", "vendor", "peer", "public",
-)  # fmt: skip
-Role = Annotated[str, PlainValidator(OneOf(ROLES)), words(*ROLES)]
-
-Flag = Annotated[bool, PlainValidator(scalars.flag), WithJsonSchema({"type": "boolean"})]
-Tlp = Annotated[Level, PlainValidator(scalars.tlp), words(*NAMES)]
-Instant = Annotated[
-    int,
-    PlainValidator(scalars.instant),
-    _string(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$"),
-]
-
-
-def _release(raw: Any) -> int | None:
-    if isinstance(raw, str) and raw == APPROVED:
-        return None
-    return scalars.instant(raw)
-
-
-APPROVED = "approved"
-Release = Annotated[int | None, PlainValidator(_release), _string()]
-"""An instant, or None for ``approved``."""
-SPAN_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$", "x-kind": "span"})
-TimeSpan = Annotated[int, PlainValidator(Duration()), SPAN_SCHEMA]
-Size = Annotated[int, PlainValidator(scalars.size), WithJsonSchema({"type": ["string", "integer"], "x-kind": "size"})]
-Percent = Annotated[
-    float,
-    PlainValidator(scalars.percent),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$", "x-kind": "percent"}),
-]
-
-
-def _whole(least: int, most: int) -> tuple[PlainValidator, WithJsonSchema]:
-    return PlainValidator(Whole(least, most)), WithJsonSchema({"type": "integer", "minimum": least, "maximum": most})
-
-
-Confidence = Annotated[int, *_whole(0, 100)]
-PAGE_SIZE = Whole(1, 100_000)
-PageSize = Annotated[int, *_whole(1, 100_000)]
-Count = Annotated[int, *_whole(1, 1_000_000_000)]
-PrefixV4 = Annotated[int, *_whole(8, 32)]
-PrefixV6 = Annotated[int, *_whole(16, 128)]
-
-_IDENTITY = Matching(f"identity--{UUID}", "the id of an identity, such as identity--<UUID>", fold=True)
-_STIX_ID = Matching(f"[a-z][a-z0-9-]{{1,249}}--{UUID}", "a STIX id, such as indicator--<UUID>", fold=True)
-PROPERTY = Matching("[a-z][a-z0-9_]{1,249}", "the name of a STIX property, such as contact_information")
-IdentityId = Annotated[str, PlainValidator(_IDENTITY), _string(pattern=f"^identity--{UUID}$")]
-StixId = Annotated[str, PlainValidator(_STIX_ID), _string(pattern=f"^[a-z][a-z0-9-]+--{UUID}$")]
-PROPERTY_SCHEMA = _string(pattern="^[a-z][a-z0-9_]+$")
-
-FilePath = Annotated[Path, PlainValidator(scalars.existing_file), _string(minLength=1)]
-ListenAddress = Annotated[Address, PlainValidator(scalars.address), WithJsonSchema({"type": "string", "x-kind": "address"})]
-IpNetwork = Annotated[Network, PlainValidator(scalars.network), _string()]
-WebUrl = Annotated[str, PlainValidator(scalars.web_url), _string(format="uri")]
-BaseUrl = Annotated[str, PlainValidator(scalars.base_url), _string(format="uri")]
-StoreUrl = Annotated[StoreAddress, PlainValidator(scalars.store_address), _string(pattern="^sqlite:.")]
-
-PasswordHash = Annotated[SecretStr, PlainValidator(scalars.password_hash), _string(pattern=r"^\$argon2id\$")]
-TokenHash = Annotated[SecretStr, PlainValidator(scalars.token_hash), _string(pattern="^[0-9a-fA-F]{64}$")]
-ONLY_OUTSIDE = {"x-only-outside": True}
-Secret = Annotated[SecretStr, PlainValidator(scalars.secret_text), WithJsonSchema(ONLY_OUTSIDE)]
-NodeKey = Annotated[SecretBytes, PlainValidator(scalars.node_key), WithJsonSchema(ONLY_OUTSIDE)]
-ProxyUrl = Annotated[SecretStr, PlainValidator(scalars.proxy_url), _string(format="uri")]
+PartyName = Annotated[str, NameOf("party")]
+CollectionName = Annotated[str, NameOf("collection")]
+ApiRootName = Annotated[str, NameOf("API root")]
+CommunityName = Annotated[str, NameOf("community")]
+JurisdictionName = Annotated[str, NameOf("jurisdiction")]
+OrganisationName = Annotated[str, NameOf("organisation")]
+SectorName = Annotated[str, NameOf("sector")]
+OriginName = Annotated[str, NameOf("origin")]
 
 
 def alias(raw: Any) -> str:
@@ -139,7 +43,132 @@ def alias(raw: Any) -> str:
     return text
 
 
-Alias = Annotated[str, PlainValidator(alias), _string(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Alias = Annotated[str, Value(alias, string(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"))]
+
+# -- words and numbers ---------------------------------------------------------------------------------------------------
+
+Role = Annotated[
+    str,
+    word(
+        "own",
+        "bank",
+        "insurer",
+        "broker",
+        "payment-provider",
+        "regulator",
+        "law-enforcement",
+        "cert",
+        "vendor",
+        "peer",
+        "public",
+    ),
+]
+Flag = Annotated[bool, Value(scalars.flag, {"type": "boolean"})]
+Tlp = Annotated[Level, Value(scalars.tlp, {"enum": list(NAMES)})]
+TaxiiVersion = Annotated[str, Value(OneOf(("2.1", "2.0")), {"enum": ["2.1", "2.0", 2.1, 2.0]})]
+
+
+def whole(least: int, most: int) -> Value:
+    """Return a whole number within bounds."""
+    return Value(Whole(least, most), {"type": "integer", "minimum": least, "maximum": most})
+
+
+Confidence = Annotated[int, whole(0, 100)]
+PAGE_SIZE = whole(1, 100_000)
+PageSize = Annotated[int, PAGE_SIZE]
+Count = Annotated[int, whole(1, 1_000_000_000)]
+PrefixV4 = Annotated[int, whole(8, 32)]
+PrefixV6 = Annotated[int, whole(16, 128)]
+Size = Annotated[int, Value(scalars.size, {"type": ["string", "integer"], "x-kind": "size"})]
+Percent = Annotated[float, Value(scalars.percent, string(pattern=r"^[0-9]+(\.[0-9]+)? ?%$") | {"x-kind": "percent"})]
+
+# -- times ---------------------------------------------------------------------------------------------------------------
+
+Instant = Annotated[
+    int, Value(scalars.instant, string(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)? ?([Zz]|[+-]\d\d:\d\d)$"))
+]
+APPROVED = "approved"
+
+
+def release(raw: Any) -> int | None:
+    """When a hold ends: an instant, or None for ``approved``."""
+    return None if isinstance(raw, str) and raw == APPROVED else scalars.instant(raw)
+
+
+Release = Annotated[int | None, Value(release)]
+
+
+def span(least: int = 1) -> Value:
+    """Return a time span of at least that many seconds."""
+    return Value(Duration(least), string(pattern="^[0-9]+[smhd]$") | {"x-kind": "span"})
+
+
+TimeSpan = Annotated[int, span()]
+
+# -- STIX ----------------------------------------------------------------------------------------------------------------
+
+_STIX_ID = Matching(f"[a-z][a-z0-9-]{{1,249}}--{UUID}", "a STIX id, such as indicator--<UUID>", fold=True)
+_IDENTITY = Matching(f"identity--{UUID}", "the id of an identity, such as identity--<UUID>", fold=True)
+_MARKING = Matching(f"marking-definition--{UUID}", "marking-definition--<UUID> or acs:formal_determination=VALUE", fold=True)
+PROPERTY = Matching("[a-z][a-z0-9_]{1,249}", "the name of a STIX property, such as contact_information")
+PROPERTY_SCHEMA = string(pattern="^[a-z][a-z0-9_]+$")
+StixId = Annotated[str, Value(_STIX_ID, string(pattern=f"^[a-z][a-z0-9-]+--{UUID}$"))]
+IdentityId = Annotated[str, Value(_IDENTITY, string(pattern=f"^identity--{UUID}$"))]
+
+
+def marking_key(raw: Any) -> str:
+    """What a marking is known by: the id of its definition, or a determination of the ACS extension."""
+    text = scalars.text_of(raw)
+    if re.fullmatch(r"acs:formal_determination=\S.{0,200}", text):
+        return text
+    text = _MARKING(raw)
+    if text in TLP_LEVELS:
+        raise mistake(f"the level of this id is fixed: it is TLP:{TLP_LEVELS[text]}")
+    return text
+
+
+MarkingKey = Annotated[str, Value(marking_key)]
+
+# -- files, addresses, URLs ----------------------------------------------------------------------------------------------
+
+FilePath = Annotated[Path, Value(scalars.existing_file, string(minLength=1))]
+ListenAddress = Annotated[Address, Value(scalars.address, string() | {"x-kind": "address"})]
+IpNetwork = Annotated[Network, Value(scalars.network)]
+WebUrl = Annotated[str, Value(scalars.web_url, string(format="uri"))]
+BaseUrl = Annotated[str, Value(scalars.base_url, string(format="uri"))]
+StoreUrl = Annotated[StoreAddress, Value(scalars.store_address, string(pattern="^sqlite:."))]
+
+ANY_NETWORK = ["0.0.0.0/0", "::/0"]
+
+
+def _networks(raw: Any) -> Any:
+    """``true`` stands for all networks, ``false`` for none."""
+    if isinstance(raw, (list, tuple)):
+        return raw
+    text = scalars.text_of(raw).casefold()
+    if text not in {"true", "false"}:
+        raise mistake(expected="true, false or a list of networks such as [10.1.0.0/16]")
+    return ANY_NETWORK if text == "true" else []
+
+
+AllowedNetworks = Annotated[
+    tuple[IpNetwork, ...],
+    BeforeValidator(_networks),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "array", "items": string()}]}),
+]
+
+# -- credentials ---------------------------------------------------------------------------------------------------------
+
+_ONLY_OUTSIDE = {"x-only-outside": True}
+Secret = Annotated[SecretStr, Value(scalars.secret_text, _ONLY_OUTSIDE)]
+NodeKey = Annotated[SecretBytes, Value(scalars.node_key, _ONLY_OUTSIDE)]
+ProxyUrl = Annotated[SecretStr, Value(scalars.proxy_url, string(format="uri"))]
+PasswordHash = Annotated[SecretStr, Value(scalars.password_hash, string(pattern=r"^\$argon2id\$"))]
+TokenHash = Annotated[SecretStr, Value(scalars.token_hash, string(pattern="^[0-9a-fA-F]{64}$"))]
+HeaderName = Annotated[
+    str,
+    Value(Matching("[A-Za-z0-9-]{1,100}", "the name of an HTTP header, such as X-Api-Key"), string(pattern="^[A-Za-z0-9-]+$")),
+]
 
 
 def fingerprint(raw: Any) -> str:
@@ -150,44 +179,4 @@ def fingerprint(raw: Any) -> str:
     return text
 
 
-FINGERPRINT_SCHEMA = _string(pattern="^([0-9A-Fa-f]{2}:?){32}$")
-
-HEADER_NAME = Matching("[A-Za-z0-9-]{1,100}", "the name of an HTTP header, such as X-Api-Key")
-HEADER_SCHEMA = _string(pattern="^[A-Za-z0-9-]{1,100}$")
-
-ANY_NETWORK: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
-
-
-_NETWORKS: TypeAdapter[tuple[Network, ...]] = TypeAdapter(
-    tuple[Annotated[Network, PlainValidator(scalars.network)], ...], config=ConfigDict(arbitrary_types_allowed=True)
-)
-
-
-def private_networks(raw: Any) -> tuple[Network, ...]:
-    """``true`` (all), ``false`` (none), or a list of networks."""
-    if isinstance(raw, (list, tuple)):
-        return _NETWORKS.validate_python(raw)
-    text = scalars.text_of(raw).casefold()
-    if text in {"true", "false"}:
-        return ANY_NETWORK if text == "true" else ()
-    raise mistake(expected="true, false or a list of networks such as [10.1.0.0/16]")
-
-
-PRIVATE_SCHEMA = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]})
-
-
-def marking_key(raw: Any) -> str:
-    """What a marking is known by: the id of its definition, or a determination of the ACS extension."""
-    text = scalars.text_of(raw)
-    if text.startswith("acs:formal_determination=") and len(text) > 25:
-        return text
-    text = _MARKING(raw)
-    if text in TLP_LEVELS:
-        raise mistake(f"the level of this id is fixed: it is TLP:{TLP_LEVELS[text]}")
-    return text
-
-
-_MARKING = Matching(f"marking-definition--{UUID}", "marking-definition--<UUID> or acs:formal_determination=VALUE", fold=True)
-MarkingKey = Annotated[str, PlainValidator(marking_key), _string()]
-
-OneOrMore = Several(one_too=True)
+Fingerprint = Annotated[str, Value(fingerprint, string(pattern="^([0-9A-Fa-f]{2}:?){32}$"))]

@@ -74,7 +74,8 @@ def _settings(tree: Tree) -> Loaded:
 def _sorted(root: Mapping, problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return each problem once, by place; the main file first."""
     main = root.mark.source.name
-    return tuple(sorted(set(problems), key=lambda each: (each.file != main, each.file, each.line, each.column, each.message)))
+    once = dict.fromkeys(problems)
+    return tuple(sorted(once, key=lambda each: (each.file != main, each.file, each.line, each.column)))
 
 
 def _problem(root: Mapping, place: tuple[str | int, ...], context: dict[str, Any]) -> Problem:

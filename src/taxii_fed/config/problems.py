@@ -112,6 +112,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if _folded(name) in folded:
         return folded[_folded(name)]
     close = difflib.get_close_matches(_folded(name), list(folded), n=1, cutoff=0.6)
+    # letters that changed places weigh too much in short names
+    close += [option for option in folded if sorted(option) == sorted(_folded(name))]
     return folded[close[0]] if close else ""
 
 

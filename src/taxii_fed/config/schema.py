@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from taxii_fed.config import kinds
 from taxii_fed.config.declared import texts
 from taxii_fed.config.kinds import Flag, Line, Paragraph, Tlp
-from taxii_fed.config.scalars import Address, Network, OneOf, mistake, tlp
+from taxii_fed.config.scalars import Address, mistake, tlp
 from taxii_fed.config.section import Errors, Named, OrWord, Section, Several
 from taxii_fed.config.terms import ChangeTerms, HoldTerms, NeverTerms, ShareTerms, ends_before_it_begins
+from taxii_fed.config.value import word
 from taxii_fed.core.levels import Level
 
 
@@ -76,8 +77,8 @@ class Server(Section):
     def combinations(cls, given: dict[str, Any]) -> Errors:
         """The default page must fit under the cap."""
         try:
-            usual = kinds.PAGE_SIZE(given["page_size"])
-            most = kinds.PAGE_SIZE(given["max_page_size"]) if "max_page_size" in given else 10_000
+            usual = kinds.PAGE_SIZE.reader(given["page_size"])
+            most = kinds.PAGE_SIZE.reader(given["max_page_size"]) if "max_page_size" in given else 10_000
         except (KeyError, PydanticCustomError):
             return
         if usual > most:
@@ -151,7 +152,7 @@ class Certificate(Section):
     """A DNS name in its subjectAltName."""
     san_uri: Line = ""
     """A URI in its subjectAltName."""
-    sha256: Annotated[str, PlainValidator(kinds.fingerprint), kinds.FINGERPRINT_SCHEMA] = ""
+    sha256: kinds.Fingerprint = ""
     """SHA-256 of the certificate, hex digits, with or without colons."""
 
     @classmethod
@@ -202,7 +203,7 @@ class Party(Section):
 class Header(Section):
     """An HTTP header that carries a key."""
 
-    name: Annotated[str, PlainValidator(kinds.HEADER_NAME), kinds.HEADER_SCHEMA]
+    name: kinds.HeaderName
     """Its name."""
     value: kinds.Secret
     """Its value."""
@@ -226,7 +227,7 @@ class Auth(Section):
     """Password for Basic."""
     token: kinds.Secret | None = None
     """Token for the Authorization header."""
-    scheme: Annotated[str, PlainValidator(OneOf(("Bearer", "Token"))), kinds.words("Bearer", "Token")] = "Bearer"
+    scheme: Annotated[str, word("Bearer", "Token")] = "Bearer"
     """The word before the token."""
     header: Header | None = None
     """A header with a key in it."""
@@ -280,7 +281,7 @@ class Peer(Section):
 
     url: kinds.WebUrl
     """Its discovery URL."""
-    taxii: Annotated[str, PlainValidator(OneOf(("2.1", "2.0"))), kinds.TAXII_VERSIONS] = "2.1"
+    taxii: kinds.TaxiiVersion = "2.1"
     """The TAXII version that it speaks."""
     auth: Auth | None = None
     """How to log in; left out where no credentials are needed."""
@@ -288,13 +289,13 @@ class Peer(Section):
     """Certificates that its certificate is checked against, PEM; the system's when left out."""
     proxy: kinds.ProxyUrl | None = None
     """The proxy on the way to it."""
-    allow_private: Annotated[tuple[Network, ...], PlainValidator(kinds.private_networks), kinds.PRIVATE_SCHEMA] = ()
+    allow_private: kinds.AllowedNetworks = ()
     """Private networks that its name may resolve to: a list of networks, or `true` for any. None when left out."""
     timeout: kinds.TimeSpan = 60
     """How long to wait for the peer without a byte."""
     every: kinds.TimeSpan = 300
     """Time from one pull to the next."""
-    overlap: Annotated[int, PlainValidator(kinds.Duration(0)), kinds.SPAN_SCHEMA] = 600
+    overlap: Annotated[int, kinds.span(0)] = 600
     """How far before its watermark a pull begins, for peers whose objects appear behind cursors."""
     reconcile: kinds.TimeSpan = 86_400
     """Time from one comparison with the peer's whole manifest to the next."""
@@ -306,7 +307,7 @@ class Peer(Section):
     """How much of it is kept in quarantine."""
     accept_up_to: Tlp = Level.RED
     """The highest TLP level taken from it."""
-    above: Annotated[str, PlainValidator(OneOf(("quarantine", "drop"))), kinds.words("quarantine", "drop")] = "quarantine"
+    above: Annotated[str, word("quarantine", "drop")] = "quarantine"
     """What happens to objects above that level."""
     removal_guard: Annotated[RemovalGuard | None, OrWord("off")] = RemovalGuard()
     """What stops a mass withdrawal, or `off`."""
@@ -340,7 +341,7 @@ class Log(Section):
 
     may_be_empty: ClassVar[bool] = True
 
-    format: Annotated[str, PlainValidator(OneOf(("logfmt", "json"))), kinds.words("logfmt", "json")] = "logfmt"
+    format: Annotated[str, word("logfmt", "json")] = "logfmt"
     """One line a record, as `key=value` pairs or as JSON."""
 
 

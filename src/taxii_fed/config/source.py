@@ -112,7 +112,7 @@ class _Reader:
 
     def parse(self, text: str, source: Source, chain: tuple[Path, ...]) -> None:
         source = Source(source.name, source.path, tuple(text.splitlines()), len(self._seen))
-        self._seen[source.path.resolve()] = None
+        self._seen.setdefault(source.path.resolve(), None)
         try:
             root = _Composer(source, self._tree.problems).compose(text)
         except _Refusal as refusal:
@@ -159,13 +159,13 @@ class _Reader:
         """Yield the files that an ``include`` names, each with the place of its name."""
         if includes is None or key is None:
             return
-        patterns = [includes] if isinstance(includes, Scalar) else includes
-        if not isinstance(patterns, Sequence):
+        if isinstance(includes, Mapping):
             self._problem(key, "include", "expected a list of file names, found a mapping")
             return
-        for index, pattern in enumerate(patterns):
+        patterns = zip(includes, includes.items_at, strict=True) if isinstance(includes, Sequence) else [(includes, key)]
+        for index, (pattern, mark) in enumerate(patterns):
             if not isinstance(pattern, Scalar) or not pattern.strip():
-                self._problem(patterns.items_at[index], f"include[{index}]", "expected a file name, such as conf.d/*.yaml")
+                self._problem(mark, f"include[{index}]", "expected a file name, such as conf.d/*.yaml")
                 continue
             found = _glob(source.path.parent, pattern)
             if not found:
@@ -288,7 +288,7 @@ class _Composer:
             mark = self._mark(error.problem_mark or error.context_mark)
             raise _Refusal(mark, _told(error, self._source)) from None
         top = Mark(self._source, 1, 1, 2)
-        if node is None:
+        if node is None or (isinstance(node, yaml.ScalarNode) and node.style is None and not node.value):
             raise _Refusal(top, "the file is empty", expected="a mapping such as 'node:' with its keys below")
         value, size = self._value(node)
         if size > MAX_NODES:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from taxii_fed.config import kinds
 from taxii_fed.config.kinds import Flag, Line, OneOrMore, Tlp
 from taxii_fed.config.problems import nearest, shown
-from taxii_fed.config.scalars import OneOf, instant, mistake, text_of
+from taxii_fed.config.scalars import instant, mistake, text_of
 from taxii_fed.config.section import Errors, Section, Several
+from taxii_fed.config.value import Value, string, word
 from taxii_fed.core.facts import STIX_TYPES
 
 
@@ -31,7 +32,7 @@ def _object_type(raw: Any) -> str:
     return text
 
 
-ObjectType = Annotated[str, PlainValidator(_object_type), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9][a-z0-9-]+$"})]
+ObjectType = Annotated[str, Value(_object_type, string(pattern="^[a-z0-9][a-z0-9-]+$"))]
 
 
 class _Matcher(Section):
@@ -149,7 +150,7 @@ class ShareTerms(RuleTerms):
     """The highest TLP level of what came from peers; the lower of `up_to` and GREEN when left out."""
     unmarked_as: Tlp | None = None
     """The level that objects without a TLP marking count as; they are withheld when left out."""
-    unknown_types: Annotated[str, PlainValidator(OneOf(("withhold", "share"))), kinds.words("withhold", "share")] = "withhold"
+    unknown_types: Annotated[str, word("withhold", "share")] = "withhold"
     """Whether object types that STIX does not define pass."""
     override: Flag = False
     """Releases are logged as statutory; lifts nothing."""
@@ -191,23 +192,17 @@ class GeneraliseTerms(Section):
             yield (), mistake("nothing to cut", expected="v4, v6 or both")
 
 
-PLACES = ("pattern", "text")
-
-
 class PseudonymiseTerms(Section):
     """Mail addresses become keyed hashes, the same ones for the same key."""
 
     email: kinds.Name
     """Name of the key; another name gives other hashes."""
-    keep_in: Annotated[tuple[Annotated[str, PlainValidator(OneOf(PLACES)), kinds.words(*PLACES)], ...], OneOrMore] = Field(
-        default=(), alias="except"
-    )
+    keep_in: Annotated[tuple[Annotated[str, word("pattern", "text")], ...], OneOrMore] = Field(default=(), alias="except")
     """Where addresses stay: `pattern` (of indicators) or `text` (free text)."""
 
 
 EDITS = ("generalise_ip", "redact_text", "pseudonymise", "drop", "hide_creator", "mark", "credit")
 KEPT = frozenset("type id spec_version created modified revoked object_marking_refs granular_markings".split())
-TEXT_CLASSES = ("ip", "email")
 
 
 def _dropped(raw: Any) -> str:
@@ -227,15 +222,13 @@ class ChangeTerms(RuleTerms):
     """Until before when, with an offset; then the objects are withheld until the rule is removed."""
     generalise_ip: GeneraliseTerms | None = None
     """Cut IP addresses to networks, in values, patterns and text."""
-    redact_text: Annotated[
-        tuple[Annotated[str, PlainValidator(OneOf(TEXT_CLASSES)), kinds.words(*TEXT_CLASSES)], ...], OneOrMore
-    ] = ()
+    redact_text: Annotated[tuple[Annotated[str, word("ip", "email")], ...], OneOrMore] = ()
     """Replace `ip` or `email` addresses in free text."""
     redact_token: Line = "[removed]"  # noqa: S105 — what text becomes
     """What `redact_text` puts in their place."""
     pseudonymise: PseudonymiseTerms | None = None
     """Replace mail addresses by keyed hashes."""
-    drop: Annotated[tuple[Annotated[str, PlainValidator(_dropped), kinds.PROPERTY_SCHEMA], ...], OneOrMore] = ()
+    drop: Annotated[tuple[Annotated[str, Value(_dropped, kinds.PROPERTY_SCHEMA)], ...], OneOrMore] = ()
     """Leave properties out."""
     hide_creator: Flag = False
     """Leave `created_by_ref` out, and withhold the creator's identity."""
@@ -245,9 +238,7 @@ class ChangeTerms(RuleTerms):
     """Name the source in these words in `external_references`."""
     link: Flag = False
     """Add a derived-from relationship, which gives away the id of the source."""
-    unknown_properties: Annotated[
-        str, PlainValidator(OneOf(("keep", "remove-if-hit"))), kinds.words("keep", "remove-if-hit")
-    ] = "keep"
+    unknown_properties: Annotated[str, word("keep", "remove-if-hit")] = "keep"
     """Whether custom properties in which something would be changed go as a whole."""
 
     @classmethod
