@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-from checks import Checker, Json, Record
-from world import run
+from checks import Checker, Json, Record  # noqa: E402
+from world import run  # noqa: E402
 
 HERE = Path(__file__).parent
 

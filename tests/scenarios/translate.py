@@ -30,7 +30,7 @@ _CHANGE = {"transform", "if_not_possible", "unknown_properties"}
 _INBOUND = {"from", "accept_max_tlp", "above", "home_of", "max_removal_share", "min_for_guard"}
 
 
-class UnknownTerm(ValueError):
+class UnknownTermError(ValueError):
     """A term that this runner does not know: the scenario can't be run, and must not pass."""
 
 
@@ -87,7 +87,7 @@ def party_of(name: str, attributes: dict[str, Any], publish: tuple[str, ...] = (
 
 def _known(rule: dict[str, Any], terms: set[str]) -> None:
     for term in rule.keys() - terms:
-        raise UnknownTerm(f"rule {rule.get('id')}: unknown term {term!r}")
+        raise UnknownTermError(f"rule {rule.get('id')}: unknown term {term!r}")
 
 
 def _rule(rule: dict[str, Any], ids: dict[str, str]) -> Share | Never | Hold | Change:
@@ -124,7 +124,7 @@ def _rule(rule: dict[str, Any], ids: dict[str, str]) -> Share | Never | Hold | C
         return Change(
             **_edits(rule["transform"]), remove_unknown_if_hit=rule.get("unknown_properties") == "remove-if-hit", **common
         )
-    raise UnknownTerm(f"rule {rule['id']}: unknown effect {effect!r}")
+    raise UnknownTermError(f"rule {rule['id']}: unknown effect {effect!r}")
 
 
 def _edits(transform: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +147,9 @@ def _edits(transform: dict[str, Any]) -> dict[str, Any]:
     elif kind == "anonymise-creator":
         edits = {"hide_creator": True}
     else:
-        raise UnknownTerm(f"unknown transform {kind!r}")
+        raise UnknownTermError(f"unknown transform {kind!r}")
     if terms:
-        raise UnknownTerm(f"transform {kind}: unknown terms {sorted(terms)}")
+        raise UnknownTermError(f"transform {kind}: unknown terms {sorted(terms)}")
     return edits
 
 
@@ -158,7 +158,7 @@ def _to(terms: dict[str, Any]) -> To:
     negated = {key.removeprefix("not_"): names(value) for key, value in terms.items() if key.startswith("not_")}
     for key in (*given, *negated):
         if key not in _TO:
-            raise UnknownTerm(f"unknown term of 'to': {key!r}")
+            raise UnknownTermError(f"unknown term of 'to': {key!r}")
     return To(**given, but_not=tuple(To(**{key: value}) for key, value in negated.items()))
 
 
@@ -170,7 +170,7 @@ def _what(terms: dict[str, Any], ids: dict[str, str]) -> What:
 
 def _term(key: str, value: Any, ids: dict[str, str]) -> tuple[str, Any]:
     if key not in _WHAT:
-        raise UnknownTerm(f"unknown term of 'objects': {key!r}")
+        raise UnknownTermError(f"unknown term of 'objects': {key!r}")
     if key in ("created_by", "keys"):
         return _WHAT[key], tuple(ids.get(each, each) for each in names(value))
     if key == "min_tlp":

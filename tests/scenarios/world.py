@@ -21,12 +21,15 @@ from stub import StubPeers
 from translate import inbound_terms, party_of, rules_in_force
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from nodekit import memory_folder
 from taxii_fed.config import convert, load
 from taxii_fed.core.door import PeerTerms
+from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.reconcile import Guard
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.transport import Access
+from taxii_fed.services import compare
 from taxii_fed.services.federate import Federation
 from taxii_fed.services.persons import Persons
 from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
@@ -51,7 +54,7 @@ class SettableClock:
 class _Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, *_: Any) -> None:
         pass
 
 
@@ -214,7 +217,7 @@ class World:
         federation, subscription = self._federation(step["from"], step["collection"])
         try:
             for _ in range(2):  # only what two readings agree on is gone
-                run = federation.compare(subscription)
+                run = compare.reconcile(federation, subscription)
                 assert run.error is None, run.error
         finally:
             federation.close()
@@ -322,7 +325,7 @@ class World:
         for key, obj in self.objects.items():
             try:
                 answers = self.node.explainer.explain(obj["id"], party)
-            except LookupError:
+            except NotFoundError:
                 continue
             for answer in answers:
                 if answer.collection != collection:
@@ -359,7 +362,7 @@ def token(party: str) -> str:
 
 def run(scenario: Json, parties: Json, folder: Path | None = None) -> Iterable[tuple[Json, Record]]:
     """Play a scenario and yield each poll step with what was found."""
-    with tempfile.TemporaryDirectory(prefix="taxii-fed-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="taxii-fed-", dir=memory_folder()) as temporary:
         world = World(scenario, parties, folder or Path(temporary))
         with world.open():
             for step in scenario["steps"]:

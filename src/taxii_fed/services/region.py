@@ -115,9 +115,11 @@ class Region:
             users = reader.users(collection, frontier, [Use.REFERENCE])
             moving = [target for target in users if not (target in self._touched and self._quiet(target))]
             found = {user for target in moving for user in users[target]} - objects
-            found |= self._named(frontier | found) - objects
-            objects |= found
             self._prepare(found)
+            named = self._named(frontier | found) - objects - found
+            self._prepare(named)
+            found |= named
+            objects |= found
             frontier = found
         self._objects = objects
         self._look_outside(objects)
