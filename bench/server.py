@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,14 @@ class WithConstant:
         self._endpoints = endpoints
         self._answers: dict[str, Answer] = {}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, route: Route) -> Answer:
         """Answer a request."""
-        route = request.route
-        if route is None or route.collection != CONSTANT:
-            answered: Answer = self._endpoints.answer(request)
+        if route.collection != CONSTANT:
+            answered: Answer = self._endpoints.answer(request, route)
             return answered
         query = request.environ.get("QUERY_STRING", "")
         if query not in self._answers:
-            request.route = Route(route.endpoint, route.api_root, COLLECTION, route.item)
-            self._answers[query] = self._endpoints.answer(request)
+            self._answers[query] = self._endpoints.answer(request, replace(route, collection=COLLECTION))
         return self._answers[query]
 
 

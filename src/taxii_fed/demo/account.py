@@ -1,0 +1,114 @@
+"""Tells what happened: who received what, in which form, and why not the rest. Readable with and without a terminal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.sharing import Reason
+from taxii_fed.demo.incident import Json
+
+ORIGINAL, COPY, HELD, WITHHELD, ABSENT = "original", "copy", "held", "withheld", "never came here"
+
+_SIGNS = {ORIGINAL: ("●", "green"), COPY: ("◐", "yellow"), HELD: ("⏸", "magenta"), WITHHELD: ("–", "dim"), ABSENT: ("", "")}
+
+_SENTENCES: dict[str, str] = {
+    Reason.NO_RULE: "no rule shares it with them",
+    Reason.TYPE_NOT_ALLOWED: "no rule shares objects of this type with them",
+    Reason.ABOVE_CEILING: "its marking is above what any rule gives them",
+    Reason.VETOED: "a veto",
+    Reason.HELD: "waits for a person's approval",
+    Reason.EMBARGOED: "waits for its time",
+    Reason.SUPERSEDED: "a later version is not for them, so the older ones are not either",
+    Reason.REFERENCE_WITHHELD: "it is about something that they may not see",
+    Reason.UNTRANSFORMABLE: "it can't be edited surely",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reader gets of one object: the form, and where it gets nothing the reason and the rule."""
+
+    form: str
+    reason: str = ""
+    rule: str = ""
+
+
+def title_of(value: Json) -> str:
+    """Return a short name of an object for people."""
+    name = value.get("name") or value.get("abstract") or value.get("value")
+    if name:
+        return str(name)
+    if value["type"] == "relationship":
+        return f"… {value['relationship_type']} …"
+    return str(value["type"])
+
+
+def level_of(value: Json) -> Level:
+    """Return the level that an object of the demo is marked with."""
+    return TLP_LEVELS[value["object_marking_refs"][0]]
+
+
+class Account:
+    """Writes to a console."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._chapter = 0
+
+    def chapter(self, title: str, *lines: str) -> None:
+        """Begin a chapter."""
+        self._chapter += 1
+        self._console.print()
+        self._console.print(Text(f"{self._chapter}. {title}", style="bold"))
+        for line in lines:
+            self.say(line)
+
+    def say(self, line: str, style: str = "") -> None:
+        """Write one line."""
+        self._console.print(Text(f"   {line}", style=style))
+
+    def matrix(self, objects: Sequence[Json], columns: dict[str, dict[str, Outcome]]) -> None:
+        """Write one line an object and one column a reader. ``columns``: reader to object id to outcome."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("object", max_width=44, no_wrap=True, overflow="ellipsis")
+        table.add_column("type", no_wrap=True)
+        table.add_column("TLP", no_wrap=True)
+        for reader in columns:
+            table.add_column(reader, justify="center", overflow="fold")
+        for value in objects:
+            cells = [Text(*_SIGNS[outcomes[value["id"]].form]) for outcomes in columns.values()]
+            table.add_row(Text(title_of(value)), Text(value["type"]), Text(str(level_of(value))), *cells)
+        self._console.print(table)
+
+    def reasons(self, objects: Iterable[Json], columns: dict[str, dict[str, Outcome]]) -> None:
+        """Write, for each reader, why it does not get the rest; objects with the same reason together."""
+        titles = {value["id"]: f"{title_of(value)} ({value['type']})" for value in objects}
+        for reader, outcomes in columns.items():
+            together: dict[tuple[str, str], list[str]] = defaultdict(list)
+            for object_id, outcome in outcomes.items():
+                if outcome.form in (WITHHELD, HELD):
+                    together[outcome.reason, outcome.rule].append(titles[object_id])
+            if not together:
+                continue
+            self.say(f"why not, for {reader}:", "bold")
+            for (reason, rule), names in together.items():
+                sentence = _SENTENCES.get(reason, reason)
+                by = f' (rule "{rule}")' if rule else ""
+                self.say(f"  {sentence}{by}: {', '.join(names)}")
+
+    def legend(self) -> None:
+        """Say what the signs mean."""
+        self.say("● as published   ◐ as an edited copy   ⏸ on hold   – withheld   (blank) never came to this node", "dim")
+
+    def checks(self, found: dict[str, bool]) -> bool:
+        """Write what was checked, and return whether all of it holds."""
+        for sentence, holds in found.items():
+            self.say(f"{'✓' if holds else '✗ NOT SO:'} {sentence}", "green" if holds else "bold red")
+        return all(found.values())

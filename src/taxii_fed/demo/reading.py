@@ -1,0 +1,65 @@
+"""What a publisher or a reader of the demo does: plain TAXII 2.1 requests, like any client's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from taxii_fed.core.stix import Received, read_page
+from taxii_fed.demo.incident import Json
+from taxii_fed.demo.nodes import DemoError, Node
+
+_TAXII = "application/taxii+json;version=2.1"
+_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A party of a node that reads one of its collections."""
+
+    node: Node
+    party: str
+    collection: str = "banking"
+
+    def __str__(self) -> str:
+        return f"{self.party} at {self.node.name}"
+
+    def read(self) -> list[Received]:
+        """Return all versions of all objects that the reader gets, page by page. Raises `DemoError`."""
+        found: list[Received] = []
+        position: str | None = None
+        while True:
+            query = {"match[version]": "all", "limit": "10"} | ({"next": position} if position else {})
+            answer = _asked("GET", self.node.objects_url(self.collection), self.node.tokens[self.party], params=query)
+            page = read_page(answer.content)
+            found += page.objects
+            if not page.more:
+                return found
+            position = page.next
+
+
+def post(node: Node, party: str, collection: str, objects: Iterable[Json]) -> list[bytes]:
+    """Publish objects, and return the bytes of each as they were sent. Raises `DemoError` where one is refused."""
+    sent = [json.dumps(value, ensure_ascii=False).encode() for value in objects]
+    body = b'{"objects": [' + b", ".join(sent) + b"]}"
+    status = _asked("POST", node.objects_url(collection), node.tokens[party], data=body).json()
+    if status["failure_count"]:
+        raise DemoError(f"{node.name} refused objects of {party}: {status['failures']}")
+    return sent
+
+
+def delete(node: Node, party: str, collection: str, object_id: str) -> None:
+    """Delete the newest version of an object. Raises `DemoError`."""
+    _asked("DELETE", f"{node.objects_url(collection)}{object_id}/", node.tokens[party])
+
+
+def _asked(method: str, url: str, token: str, **more: Any) -> requests.Response:
+    headers = {"Accept": _TAXII, "Authorization": f"Bearer {token}"} | ({"Content-Type": _TAXII} if "data" in more else {})
+    answer = requests.request(method, url, headers=headers, timeout=_SECONDS, **more)
+    if not answer.ok:
+        raise DemoError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
+    return answer
