@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from taxii_fed.core.errors import (
@@ -235,7 +235,7 @@ class SimulatedPeer:
 
     def _by_session(self, found: list[Entry], token: str, limit: int) -> tuple[list[Entry], bool, str]:
         if token and token not in self._sessions:
-            raise _Refused
+            raise _RefusedError
         if not token:
             token = f"session {next(self._ids)}"
             self._sessions[token] = found
@@ -256,7 +256,7 @@ class SimulatedPeer:
     def _ignored(self, found: list[Entry], token: str, limit: int) -> tuple[list[Entry], bool, str]:
         return found[:limit], len(found) > limit, "whatever"
 
-    _PAGINGS = {
+    _PAGINGS: ClassVar = {
         "position": _by_position,
         "session": _by_session,
         "page-number": _by_page_number,
@@ -290,7 +290,7 @@ class SimulatedPeer:
     def _dates(self, page: list[Entry]) -> dict[str, str]:
         dates = [entry.date_added for entry in page]
         texts = {
-            "good": lambda date: format_taxii(date),
+            "good": format_taxii,
             "missing": lambda date: "",
             "javascript": lambda date: "Thu Oct 05 2023 12:00:00 GMT+0000 (Coordinated Universal Time)",
             "future": lambda date: "9999-12-31T23:59:59.000000Z",
@@ -312,7 +312,7 @@ class SimulatedPeer:
         return MemoryClient(self)
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A token that the server does not know."""
 
 
@@ -348,7 +348,7 @@ class MemoryClient:
             raise PeerUnreachableError("no connection")
         try:
             answer = self._peer.answer(f"/root/collections/{remote}/{path}", query)
-        except _Refused:
+        except _RefusedError:
             raise PeerRefusedError("it refuses the request", 400) from None
         if number in self._peer.knobs.lose:
             raise PeerUnreachableError("the connection broke off before the answer was complete")
@@ -432,7 +432,7 @@ def _answered(peer: SimulatedPeer, target: str) -> Answer:
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     try:
         return peer.answer(parts.path, query)
-    except _Refused:
+    except _RefusedError:
         return Answer(400, {}, b"{}")
 
 

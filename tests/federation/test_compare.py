@@ -231,7 +231,7 @@ def test_an_object_that_is_listed_and_never_given_does_not_stop_the_others() -> 
     given = peer.entries.copy()
 
     def hide(number: int) -> None:
-        path, query = peer.requests[-1]
+        path, _ = peer.requests[-1]
         peer.entries = given[1:] if "objects" in path else given
 
     peer.before_answer = hide

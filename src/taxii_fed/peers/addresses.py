@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import dataclass
 
 from taxii_fed.core.errors import PeerUnreachableError
 from taxii_fed.peers.words import clean
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAX_TRIED = 4
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -30,7 +33,27 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def connect(host: str, port: int, *, allow_private: bool, timeout: float) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """Where a peer may be: at public addresses, and in the private networks that an admin named."""
+
+    private: tuple[Network, ...] = ()
+    public: bool = True
+
+    def permits(self, address: str) -> bool:
+        """Return whether a connection may go to an IP address."""
+        if self.public and is_public(address):
+            return True
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        plain = getattr(ip, "ipv4_mapped", None) or ip
+        return any(plain in network for network in self.private)
+
+
+EVERYWHERE = Permitted(private=(ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")))
+"""For a proxy: an admin named it itself."""
+
+
+def connect(host: str, port: int, *, permitted: Permitted, timeout: float) -> socket.socket:
     """Return a socket connected to a permitted address of ``host``.
 
     Raises `PeerUnreachableError`. ``timeout`` in seconds holds for each of the first few addresses.
@@ -41,13 +64,12 @@ def connect(host: str, port: int, *, allow_private: bool, timeout: float) -> soc
     except (OSError, UnicodeError):
         raise PeerUnreachableError(f"the name {shown} has no address") from None
     addresses = [str(each[4][0]) for each in found]
-    permitted = [address for address in dict.fromkeys(addresses) if allow_private or is_public(address)]
-    if not permitted:
-        raise PeerUnreachableError(
-            f"{shown} is {addresses[0]}, an address that is not public; if that is meant, set allow_private for this peer"
-        )
+    allowed = [address for address in dict.fromkeys(addresses) if permitted.permits(address)]
+    if not allowed:
+        what = "an address that is not public" if permitted.public else "an address that plain http does not go to"
+        raise PeerUnreachableError(f"{shown} is {addresses[0]}, {what}; if that is meant, name its network in allow_private")
     problem = ""
-    for address in permitted[:_MAX_TRIED]:
+    for address in allowed[:_MAX_TRIED]:
         try:
             return socket.create_connection((address, port), timeout=timeout)
         except TimeoutError:

@@ -19,6 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from taxii_fed.core.errors import PeerUnreachableError
 from taxii_fed.peers import addresses
+from taxii_fed.peers.addresses import EVERYWHERE, Network, Permitted
 
 CONNECT_SECONDS = 10.0
 
@@ -29,35 +30,44 @@ class Sockets:
     Shutting goes through a duplicate of the descriptor, which works at every stage: connecting, TLS, headers, body.
     """
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._handles: set[socket.socket] = set()
-        self._final = False
+        self._closed: set[socket.socket] = set()
+        self._asking = False
+        self.ended = False
         self.expired = False
 
-    def connect(self, host: str, port: int, timeout: float, *, proxy: bool) -> tuple[socket.socket, socket.socket]:
-        """Return a connected socket and its handle. A proxy is named by the admin and may be anywhere."""
-        made = addresses.connect(host, port, allow_private=self._allow_private or proxy, timeout=timeout)
+    def connect(self, host: str, port: int, permitted: Permitted, timeout: float) -> tuple[socket.socket, socket.socket]:
+        """Return a connected socket and its handle."""
+        made = addresses.connect(host, port, permitted=permitted, timeout=timeout)
         handle = made.dup()
         with self._lock:
             self._handles.add(handle)
-            late = self.expired or self._final
+            late = self.expired or self.ended
         if late:
             self.cut()
         return made, handle
 
     def forget(self, handle: socket.socket) -> None:
-        """Let go of a handle whose connection is closed."""
+        """Let go of the handle of a closed connection, when the answer that may still be read from it is over."""
         with self._lock:
-            self._handles.discard(handle)
-        handle.close()
+            self._closed.add(handle)
+        if not self._asking:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with self._lock:
+            for handle in self._closed:
+                handle.close()
+            self._handles -= self._closed
+            self._closed.clear()
 
     def cut(self, *, final: bool = False) -> None:
         """Shut every socket."""
         with self._lock:
             self.expired = True
-            self._final = self._final or final
+            self.ended = self.ended or final
             for handle in self._handles:
                 try:
                     handle.shutdown(socket.SHUT_RDWR)
@@ -67,23 +77,26 @@ class Sockets:
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:
         """Cut what still runs at ``deadline`` (monotonic seconds)."""
-        if self._final:
-            raise PeerUnreachableError("broken off here")
+        if self.ended:
+            raise PeerUnreachableError("the request was broken off here")
         self.expired = False
         timer = threading.Timer(max(deadline - time.monotonic(), 0.001), self.cut)
         timer.daemon = True
         timer.start()
+        self._asking = True
         try:
             yield
         finally:
             timer.cancel()
+            self._asking = False
+            self._let_go()
 
 
 class _Guarded:
     """What our connections add to those of urllib3."""
 
     sockets: Sockets
-    through_proxy = False
+    permitted: Permitted
     _handle: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
@@ -91,8 +104,8 @@ class _Guarded:
         made, self._handle = self.sockets.connect(
             str(self._dns_host),  # type: ignore[attr-defined]
             int(self.port),  # type: ignore[attr-defined]
+            self.permitted,
             float(seconds or CONNECT_SECONDS),
-            proxy=self.through_proxy,
         )
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
@@ -105,27 +118,27 @@ class _Guarded:
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Makes every pool use guarded connections."""
+    """Makes every pool use guarded connections. Plain http goes to the named private networks only."""
 
-    def __init__(self, sockets: Sockets) -> None:
-        self._sockets = sockets
+    def __init__(self, sockets: Sockets, private: tuple[Network, ...]) -> None:
+        self._direct = _pools(sockets, plain=Permitted(private, public=False), secure=Permitted(private))
+        self._proxied = _pools(sockets, plain=EVERYWHERE, secure=EVERYWHERE)
         super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._sockets, through_proxy=False)
+        self.poolmanager.pool_classes_by_scheme = self._direct
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _pools(self._sockets, through_proxy=True)
+        manager.pool_classes_by_scheme = self._proxied
         return manager
 
 
-def _pools(sockets: Sockets, *, through_proxy: bool) -> dict[str, Any]:
-    bound = {"sockets": sockets, "through_proxy": through_proxy}
-    plain = type("PlainConnection", (_Guarded, HTTPConnection), bound)
-    secure = type("TlsConnection", (_Guarded, HTTPSConnection), bound)
+def _pools(sockets: Sockets, *, plain: Permitted, secure: Permitted) -> dict[str, Any]:
+    http = type("PlainConnection", (_Guarded, HTTPConnection), {"sockets": sockets, "permitted": plain})
+    https = type("TlsConnection", (_Guarded, HTTPSConnection), {"sockets": sockets, "permitted": secure})
     return {
-        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": http}),
+        "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": https}),
     }

@@ -33,6 +33,7 @@ from taxii_fed.core.errors import (
     PeerUnreachableError,
 )
 from taxii_fed.core.remote import FED_HEADER
+from taxii_fed.peers.addresses import Network
 from taxii_fed.peers.body import CHUNK, read_body
 from taxii_fed.peers.sockets import CONNECT_SECONDS, GuardedAdapter, Sockets
 from taxii_fed.peers.words import clean, read_retry_after
@@ -45,12 +46,15 @@ ACCEPT_FORMS = (
 )
 """Tried in turn where a peer answers 406 (C-3.1-02, C-3.1-03)."""
 
+PATIENCE = 5
+"""How many times the time-out a whole answer may take."""
+
 _MAX_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How a peer is reached. Files are paths; ``timeout`` is in seconds, for a whole answer; ``max_bytes`` for its body.
+    """How a peer is reached. Files are paths; ``timeout`` is in seconds without a byte; a whole answer may take `PATIENCE` times that.
 
     At most one of (``username``, ``password``), ``token`` and ``header`` is given; ``certificate`` is (certificate file, key file).
     """
@@ -64,7 +68,7 @@ class Access:
     certificate: tuple[str, str] | None = None
     ca: str = ""
     proxy: str = ""
-    allow_private: bool = False
+    allow_private: tuple[Network, ...] = ()
     timeout: float = 60.0
     max_bytes: int = 50_000_000
 
@@ -103,12 +107,12 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
             cert=access.certificate,
         )
         self._access = access
-        self._sockets = Sockets(allow_private=access.allow_private)
+        self._sockets = Sockets()
         self._accept = 0
         self.slashless = False
         self.session.trust_env = False
         self.session.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip", FED_HEADER: "1"})
-        adapter = GuardedAdapter(self._sockets)
+        adapter = GuardedAdapter(self._sockets, access.allow_private)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
 
@@ -137,11 +141,12 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
         self._sockets.cut(final=True)
 
     def _get(self, url: str, params: Mapping[str, Any] | None) -> Reply:
-        deadline = time.monotonic() + self._access.timeout
+        seconds = PATIENCE * self._access.timeout
+        deadline = time.monotonic() + seconds
         status = 0
         for _ in range(_MAX_REDIRECTS + 1):
             self._require_safe(url)
-            with self._sockets.until(deadline), _peer_errors(self._sockets, self._access.timeout):
+            with self._sockets.until(deadline), _peer_errors(self._sockets, seconds):
                 answer = self._send(url, params)
                 with answer:
                     if answer.status_code not in (301, 302, 303, 307, 308):
@@ -164,7 +169,7 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
 
     def _require_safe(self, url: str) -> None:
         if urlsplit(url).scheme == "http" and not self._access.allow_private:
-            raise PeerUnreachableError("TAXII goes over https; plain http is taken only from a peer with allow_private")
+            raise PeerUnreachableError("TAXII goes over https; plain http is for private networks named in allow_private")
 
     def _reply(self, answer: requests.Response) -> Reply:
         status = answer.status_code
@@ -194,11 +199,18 @@ def _peer_errors(sockets: Sockets, seconds: float) -> Iterator[None]:
     try:
         yield
     except PeerError:
-        raise
+        if not sockets.expired:
+            raise
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        if sockets.expired or isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
-            raise PeerOverloadedError(f"no complete answer within {seconds:g} s") from error
-        raise PeerUnreachableError(_why(error)) from error
+        if not sockets.expired:
+            if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+                raise PeerOverloadedError(f"not a byte for {seconds / PATIENCE:g} s") from error
+            raise PeerUnreachableError(_why(error)) from error
+    # A socket that was shut looks like the end of an answer that does not say how long it is.
+    if sockets.ended:
+        raise PeerUnreachableError("the request was broken off here")
+    if sockets.expired:
+        raise PeerOverloadedError(f"no complete answer within {seconds:g} s")
 
 
 def _why(error: BaseException) -> str:
