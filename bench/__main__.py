@@ -60,18 +60,17 @@ def _record(report: Report) -> None:
     begin, end = f"<!-- {report.size} -->\n", f"<!-- end {report.size} -->\n"
     text = RECORD.read_text()
     block = f"{begin}```\n{report.text()}```\n{end}"
-    if begin in text:
-        text = text[: text.index(begin)] + block + text[text.index(end) + len(end) :]
-    else:
-        text = f"{text.rstrip()}\n\n{block}"
+    before, known, rest = text.partition(begin)
+    after = rest.partition(end)[2] if known else ""
+    text = f"{before.rstrip()}\n\n{block}{after}"
     RECORD.write_text(text)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--size", type=int, default=20_000, help="objects in the large collection")
-    parser.add_argument("--seconds", type=float, default=1.5, help="for each run of a reading")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each reading, of which the median counts")
+    parser.add_argument("--seconds", type=float, default=0.6, help="for each run of a reading")
+    parser.add_argument("--rounds", type=int, default=7, help="runs of each reading, of which the median counts")
     parser.add_argument("--folder", help="where the stores go; the system's folder for such things when left out")
     parser.add_argument("--record", action="store_true", help=f"keep the figures in {RECORD.name}")
     return parser.parse_args()

@@ -17,8 +17,9 @@ _BUFFER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came back: ``rate`` in answers a second, latencies in milliseconds, bytes of the last answer, and who spent the time."""
+    """What came back: ``count`` answers, ``rate`` a second, latencies in milliseconds, bytes of the last answer, the client's own cost."""
 
+    count: int
     rate: float
     p50: float
     p99: float
@@ -72,6 +73,7 @@ def run(
     elapsed = time.perf_counter() - begun
     waits.sort()
     return Load(
+        count=len(waits),
         rate=len(waits) / elapsed,
         p50=waits[len(waits) // 2] * 1000,
         p99=waits[min(len(waits) - 1, len(waits) * 99 // 100)] * 1000,

@@ -175,18 +175,35 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def memory_megabytes(process: int) -> float:
+def memory_megabytes(session: int) -> float:
     """Return the resident memory of the largest process of a session, without what is mapped from files."""
     found = 0.0
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
+    for process in _processes(session):
         try:
-            if os.getsid(int(folder.name)) != process:
-                continue
-            rollup = (folder / "smaps_rollup").read_text()
-        except (OSError, ProcessLookupError):
+            rollup = (process / "smaps_rollup").read_text()
+        except OSError:
             continue
         anonymous = next(line for line in rollup.splitlines() if line.startswith("Anonymous:"))
         found = max(found, int(anonymous.split()[1]) / 1024)
     return found
+
+
+def processor_seconds(session: int) -> float:
+    """Return the processor time that all processes of a session have used."""
+    ticks = 0
+    for process in _processes(session):
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _processes(session: int) -> Iterator[Path]:
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and os.getsid(int(process.name)) == session:
+                yield process
+        except ProcessLookupError:
+            continue

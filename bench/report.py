@@ -52,8 +52,23 @@ class Report:
         self.lines.append(line)
 
 
-def interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Run each of several measurements in turn, ``rounds`` times over, and return the median of each.
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What several measurements gave in each round."""
+
+    found: Mapping[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Return the middle figure of one measurement."""
+        return statistics.median(self.found[name])
+
+    def ratio(self, name: str, beside: str) -> float:
+        """Return the middle of the ratios of each round: what disturbs a whole round cancels out."""
+        return statistics.median(one / other for one, other in zip(self.found[name], self.found[beside], strict=True))
+
+
+def interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> Rounds:
+    """Run each of several measurements in turn, ``rounds`` times over.
 
     In turn, so that whatever else the machine does falls on all of them alike; one unmeasured round first.
     """
@@ -63,4 +78,4 @@ def interleaved(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
             figure = run()
             if round_number:
                 found[name].append(figure)
-    return {name: statistics.median(figures) for name, figures in found.items()}
+    return Rounds(found)

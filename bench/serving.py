@@ -9,7 +9,7 @@ from functools import partial
 import orjson
 
 from bench.load import always, ask, run
-from bench.node import Measured
+from bench.node import Measured, processor_seconds
 from bench.report import Report, interleaved
 from taxii_fed.core.timestamps import format_taxii, parse_rfc3339
 
@@ -29,20 +29,22 @@ def pages(report: Report, measured: Measured, *, seconds: float, rounds: int) ->
     for name, query in queries.items():
         runs[name] = partial(_rate, measured, measured.get(query), seconds)
         runs[f"{name}, constant"] = partial(_rate, measured, _constant(measured, query), seconds)
+    costs: dict[str, float] = {}
     found = interleaved(runs, rounds)
-    for name, rate in found.items():
-        report.figure(name, f"{rate:,.0f}/s")
+    for name in runs:
+        query = queries[name.removesuffix(", constant")]
+        message = _constant(measured, query) if name.endswith("constant") else measured.get(query)
+        costs[name] = _cost(measured, message, seconds)
+        report.figure(name, f"{found.median(name):,.0f}/s, {costs[name]:.2f} ms of the server's processors each")
     share = run(measured.address, always(measured.get(queries["poll"])), seconds=seconds).client_share
     report.figure("client's share of a core while polling", f"{share:.0%}")
-    report.at_least("page of 100 / constant", found["page of 100"] / found["page of 100, constant"], 0.75)
-    report.at_least("page of 1000 / constant", found["page of 1000"] / found["page of 1000, constant"], 0.45)
-    report.at_least("empty poll / constant", found["poll"] / found["poll, constant"], 0.8)
+    for name, bound in (("page of 100", 0.75), ("page of 1000", 0.45), ("poll", 0.8)):
+        report.at_least(f"{name} / constant", found.ratio(name, f"{name}, constant"), bound)
 
 
 def growth(report: Report, small: Measured, large: Measured, *, seconds: float, rounds: int) -> None:
     """The same questions to a small and a large collection, both served at once and asked in turn."""
     report.section("growth: large collection beside one of 10,000, answers a second")
-    figures: dict[str, list[float]] = {}
     runs: dict[str, Callable[[], float]] = {}
     questions = {id(each): _questions(each) for each in (small, large)}
     for name in questions[id(small)]:
@@ -50,10 +52,9 @@ def growth(report: Report, small: Measured, large: Measured, *, seconds: float, 
             runs[f"{name}, {label}"] = partial(_rate, measured, measured.get(questions[id(measured)][name]), seconds)
     found = interleaved(runs, rounds)
     for name in questions[id(small)]:
-        figures[name] = [found[f"{name}, small"], found[f"{name}, large"]]
-        report.figure(name, f"{figures[name][0]:,.0f}/s small, {figures[name][1]:,.0f}/s large")
-    for name, (few, many) in figures.items():
-        report.at_least(f"{name}, large / small", many / few, 0.8)
+        report.figure(name, f"{found.median(f'{name}, small'):,.0f}/s small, {found.median(f'{name}, large'):,.0f}/s large")
+    for name in questions[id(small)]:
+        report.at_least(f"{name}, large / small", found.ratio(f"{name}, large", f"{name}, small"), 0.8)
 
 
 def full_read(measured: Measured, limit: int) -> tuple[int, float]:
@@ -99,3 +100,11 @@ def _constant(measured: Measured, query: str) -> bytes:
 
 def _rate(measured: Measured, message: bytes, seconds: float) -> float:
     return run(measured.address, always(message), seconds=seconds, connections=CONNECTIONS).rate
+
+
+def _cost(measured: Measured, message: bytes, seconds: float) -> float:
+    """Return the processor time of the server for one answer, in milliseconds."""
+    assert measured.server is not None
+    before = processor_seconds(measured.server.pid)
+    load = run(measured.address, always(message), seconds=seconds, connections=CONNECTIONS)
+    return (processor_seconds(measured.server.pid) - before) * 1000 / load.count
