@@ -27,6 +27,10 @@ COMMANDS: dict[str, str] = {
     "hash-password": "taxii_fed.cli.setup:hash_password",
     "token": "taxii_fed.cli.setup:token",
     "serve": "taxii_fed.cli.serve:serve",
+    "sync": "taxii_fed.cli.sync:sync",
+    "run": "taxii_fed.cli.sync:run",
+    "status": "taxii_fed.cli.status:status",
+    "peer": "taxii_fed.cli.peer:peer",
     "connect": "taxii_fed.cli.connect:connect",
 }
 """Command to ``module:attribute``. A name that does not import is an error when it is asked for, and in a test."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Collection
 
 from taxii_fed.config.schema import Auth, Peer, Settings
 from taxii_fed.core.door import PeerTerms
@@ -71,10 +72,13 @@ def owner() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
-def open_federation(settings: Settings, store: Store, ingest: Intake, clock: Clock, cache: InForceCache) -> Federation:
-    """Return the federation of a node, for one process."""
+def open_federation(
+    settings: Settings, store: Store, ingest: Intake, clock: Clock, cache: InForceCache, only: Collection[str] = ()
+) -> Federation:
+    """Return the federation of a node, for one process: with all peers, or with those named in ``only``."""
 
     def connect(name: str) -> PeerClient:
         return TaxiiPeer(access(settings.peers[name]))
 
-    return Federation(store, ingest, clock, cache, Subscriptions(store, clock, plans(settings)), connect, owner())
+    wanted = {name: plan for name, plan in plans(settings).items() if not only or name in only}
+    return Federation(store, ingest, clock, cache, Subscriptions(store, clock, wanted), connect, owner())
