@@ -151,7 +151,6 @@ class TestNotYaml:
             ("node: " + "[" * 5000, (1, 36), "nested deeper than 30 levels"),
             ("%YAML 3.0\n---\nnode: x\n", (1, 1), "incompatible"),
         ],
-        ids=lambda value: None,
     )
     def test_it_is_told_where_and_why(self, write, text, where, words):
         problem = only(write(text))

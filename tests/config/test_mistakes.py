@@ -113,7 +113,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("good", "bad", "path", "told", "hint"), CASES, ids=lambda value: None)
+@pytest.mark.parametrize(("good", "bad", "path", "told", "hint"), CASES, ids=[case[2] for case in CASES])
 def test_a_mistake_is_told_with_place_cause_and_nearest_name(mistakes, good, bad, path, told, hint):
     assert FULL.count(good) == 1, "the case bends one place"
     found = mistakes(FULL.replace(good, bad))
@@ -122,7 +122,7 @@ def test_a_mistake_is_told_with_place_cause_and_nearest_name(mistakes, good, bad
     assert {problem.hint for problem in matching} == {hint}
 
 
-@pytest.mark.parametrize(("good", "bad", "path", "told", "hint"), CASES, ids=lambda value: None)
+@pytest.mark.parametrize(("good", "bad", "path", "told", "hint"), CASES, ids=[case[2] for case in CASES])
 def test_the_caret_stands_under_the_mistake(mistakes, good, bad, path, told, hint):
     lines = FULL.replace(good, bad).splitlines()
     for problem in mistakes(FULL.replace(good, bad)):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from taxii_fed.config import kinds
 from taxii_fed.config.declared import texts
 from taxii_fed.config.kinds import Flag, Line, Paragraph, Tlp
 from taxii_fed.config.scalars import Address, mistake, tlp
-from taxii_fed.config.section import Errors, Named, OrWord, Section, Several
+from taxii_fed.config.section import Errors, Named, OrWord, Section, Several, ShortFor
 from taxii_fed.config.terms import ChangeTerms, HoldTerms, NeverTerms, ShareTerms, ends_before_it_begins
 from taxii_fed.config.value import word
 from taxii_fed.core.levels import Level
@@ -138,11 +138,6 @@ class Member(Section):
         yield from ends_before_it_begins(given)
 
 
-def _member(raw: Any) -> Any:
-    """A bare name stands for a membership without dates."""
-    return {"name": raw} if isinstance(raw, str) else raw
-
-
 class Certificate(Section):
     """How to know a client certificate; everything given must match."""
 
@@ -192,7 +187,7 @@ class Party(Section):
     """Its sector."""
     organisation: Line = ""
     """Its organisation."""
-    communities: Annotated[tuple[Annotated[Member, BeforeValidator(_member)], ...], Several(one_too=True, least=0)] = ()
+    communities: Annotated[tuple[Annotated[Member, ShortFor("name")], ...], Several(one_too=True, least=0)] = ()
     """Its communities: names, or `{name, from, until}`."""
     publish: Annotated[tuple[kinds.CollectionName, ...], Several(one_too=True, least=0)] = ()
     """Collections that it may post to, and delete from what it published."""

@@ -181,3 +181,19 @@ class OrWord:
 
     def _read(self, given: Any) -> Any:
         return None if isinstance(given, str) and given == self.word else given
+
+
+@dataclass(frozen=True, slots=True)
+class ShortFor:
+    """A mapping, or a bare text that stands for one with this key alone."""
+
+    key: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+    def _read(self, given: Any) -> Any:
+        return {self.key: given} if isinstance(given, str) else given
