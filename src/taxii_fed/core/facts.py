@@ -5,6 +5,7 @@ Answers the attribute table of the sharing-rule model (section 2) and convention
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,6 +77,8 @@ class Facts:
     """Ids of extension definitions that it uses."""
     custom: bool
     provenance: Provenance
+    likeness: int
+    """Equal for versions that only an id, a version, a date or a reference tells apart: what most rules look at."""
 
 
 OBSERVABLE_TYPES = frozenset(
@@ -101,18 +104,21 @@ def facts_of(obj: Json, provenance: Provenance) -> Facts:
     extensions = get("extensions")
     valid_until = get("valid_until")
     kind = obj["type"]
+    labels = tuple(get("labels") or ())
+    marking_ids = tuple(markings) if markings else ()
+    created_by = get("created_by_ref") or ""
     return Facts(
         id=obj["id"],
         type=kind,
         spec_version=get("spec_version") or ("2.1" if kind in OBSERVABLE_TYPES else "2.0"),
         version=parse_stix(version_text) if version_text else 0,
         version_text=version_text,
-        labels=tuple(get("labels") or ()),
+        labels=labels,
         confidence=get("confidence"),
-        created_by=get("created_by_ref") or "",
+        created_by=created_by,
         valid_until=parse_stix(valid_until) if valid_until else None,
         revoked=get("revoked") is True,
-        markings=tuple(markings) if markings else (),
+        markings=marking_ids,
         granular=tuple((each["marking_ref"], tuple(each["selectors"])) for each in granular if "marking_ref" in each)
         if granular
         else (),
@@ -120,7 +126,21 @@ def facts_of(obj: Json, provenance: Provenance) -> Facts:
         extensions=tuple(key for key in extensions if key.startswith("extension-definition--")) if extensions else (),
         custom=kind not in STIX_TYPES,
         provenance=provenance,
+        likeness=_likeness((kind, labels, marking_ids, created_by, get("confidence"), provenance)),
     )
+
+
+_MOST_LIKENESSES = 200_000
+_likenesses: dict[tuple[Any, ...], int] = {}
+_likeness_numbers = itertools.count()
+
+
+def _likeness(terms: tuple[Any, ...]) -> int:
+    """Return a number for these terms: the same for equal ones, never the same for others."""
+    if len(_likenesses) > _MOST_LIKENESSES:
+        _likenesses.clear()
+    found = _likenesses.get(terms)
+    return found if found is not None else _likenesses.setdefault(terms, next(_likeness_numbers))
 
 
 _NOT_CLOSED = frozenset({"created_by_ref", "object_marking_refs"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -91,6 +91,9 @@ class Audience:
 
 
 NOBODY = Audience()
+
+Approval = tuple[int, str, str]
+"""(version in microseconds, hold rule, party) that a person released."""
 
 
 def audience_of(in_force: InForce, party: Party, collection: str, now: int) -> Audience:
@@ -189,7 +192,8 @@ def lies_in(place: str, names: Names, parts: dict[str, Names]) -> bool:
 class Judge:
     """What the rules of one audience say about versions in one collection, at one time.
 
-    Answers are remembered by what the rules look at, so that a bulk of like objects costs one look each.
+    Answers are remembered by what the rules look at, so that a bulk of like objects costs one look each. ``approvals`` gives those of an
+    object.
     """
 
     def __init__(
@@ -198,7 +202,7 @@ class Judge:
         in_force: InForce,
         meanings: Meanings,
         now: int,
-        approvals: Collection[tuple[str, int, str, str]] = (),
+        approvals: Callable[[str], Collection[Approval]] = lambda _object_id: (),
     ) -> None:
         self.audience = audience
         self.now = now
@@ -219,16 +223,7 @@ class Judge:
         """
         if self._single:
             return self._judge(facts, used=used)
-        key = (
-            facts.type,
-            facts.labels,
-            facts.markings,
-            facts.created_by,
-            facts.confidence,
-            facts.provenance,
-            facts.valid_until if self._dated else None,
-            used,
-        )
+        key = (facts.likeness, facts.valid_until if self._dated else None, used)
         verdict = self._remembered.get(key)
         if verdict is None:
             if len(self._remembered) > 20_000:
@@ -340,11 +335,10 @@ class Judge:
     def _approved(self, facts: Facts, hold: Hold) -> bool:
         """An approval is for one version, one hold rule and one party; the revocation of what was approved passes with it."""
         return any(
-            object_id == facts.id
-            and rule == hold.name
+            rule == hold.name
             and party == self.audience.party
             and (version == facts.version or (facts.revoked and version < facts.version))
-            for object_id, version, rule, party in self._approvals
+            for version, rule, party in self._approvals(facts.id)
         )
 
     def _matches(self, what: What, facts: Facts, level: Level | None) -> bool:

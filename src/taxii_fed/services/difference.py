@@ -13,6 +13,7 @@ from dataclasses import replace
 from taxii_fed.core import jsontext
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.closure import Result
+from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.query import Rank, ranks
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.ports import Change, Entry, Opening, View, Writer
@@ -40,24 +41,20 @@ def difference(
     ``event`` says why entries end where that is not the decision's own reason. ``fresh`` are sources that had no version before.
     """
     wanted = {result.key: result for rows in results.values() for result in rows if result.visible}
-    newest = {
-        max((row for row in rows if row.visible), key=lambda row: row.facts.version).key
-        for rows in results.values()
-        if any(row.visible for row in rows)
-    }
-    why = {result.key: result.reason for rows in results.values() for result in rows}
     held = [entry for rows in live.values() for entry in rows]
-    copies = _Copies(writer, view, [result for result in wanted.values() if result.content is not None])
+    copies = _Copies(writer, view, results, [result for result in wanted.values() if result.content is not None])
     ended: dict[int, str] = {}
-    for entry in held:
-        result = wanted.get(entry.source_key)
-        if result is None:
-            ended[entry.date_added] = event or why.get(entry.source_key) or DELETED
-        elif copies.same(result, entry):
-            del wanted[entry.source_key]
-        else:
-            ended[entry.date_added] = event or CHANGED
-    openings = [copies.opening(wanted[key], newest=key in newest) for key in sorted(wanted)]
+    if held:
+        why = {result.key: result.reason for rows in results.values() for result in rows}
+        for entry in held:
+            result = wanted.get(entry.source_key)
+            if result is None:
+                ended[entry.date_added] = event or why.get(entry.source_key) or DELETED
+            elif copies.same(result, entry):
+                del wanted[entry.source_key]
+            else:
+                ended[entry.date_added] = event or CHANGED
+    openings = [copies.opening(wanted[key]) for key in sorted(wanted)]
     opened = [opening for opening in openings if opening is not None]
     if not ended and not opened:
         return Change(), []
@@ -67,10 +64,10 @@ def difference(
 class _Copies:
     """Versions of derived copies: no (id, modified) ever goes out with two contents, and a later copy has a later ``modified``."""
 
-    def __init__(self, writer: Writer, view: View, results: Sequence[Result]) -> None:
+    def __init__(self, writer: Writer, view: View, results: Mapping[str, Sequence[Result]], copies: Sequence[Result]) -> None:
         self._writer = writer
         self._results = results
-        ids = {result.given_id for result in results}
+        ids = {result.given_id for result in copies}
         self._given = writer.given(ids) if ids else {}
         self._last = writer.last_given(view.id, ids) if ids else {}
         self._digests: dict[int, bytes] = {}
@@ -93,7 +90,7 @@ class _Copies:
             return digest(jsontext.loads(self._writer.body(entry.body))) == self._digest(result)
         return (entry.version, self._digest(result)) in self._given.get(entry.id, ())
 
-    def opening(self, result: Result, *, newest: bool) -> Opening | None:
+    def opening(self, result: Result) -> Opening | None:
         """Return the entry to be added, None for an old version that can't be told apart from what was given out."""
         facts = result.facts
         opening = Opening(
@@ -110,7 +107,7 @@ class _Copies:
         )
         if result.content is None:
             return opening
-        version = self._version(result, newest=newest)
+        version = self._version(result)
         if version is None:
             return None
         self.noted.append((result.given_id, version, self._digest(result)))
@@ -122,7 +119,7 @@ class _Copies:
             opening = replace(opening, version=version, version_text=content["modified"])
         return replace(opening, content=jsontext.dumps(content))
 
-    def _version(self, result: Result, *, newest: bool) -> int | None:
+    def _version(self, result: Result) -> int | None:
         natural = result.facts.version
         if natural == 0 or "modified" not in (result.content or ()):
             return natural
@@ -130,7 +127,8 @@ class _Copies:
         wanted = self._digest(result)
         last = self._last.get(result.given_id, -1)
         taken = {version for version, content in noted if content != wanted}
-        if not newest:
+        visible = [row for row in self._results[result.facts.id] if row.visible]
+        if max(visible, key=lambda row: row.facts.version).key != result.key:
             return natural if natural not in taken else None
         again = [version for version, content in noted if content == wanted and version > last]
         if again:
@@ -150,7 +148,10 @@ def _ranked(
 ) -> Change:
     """Return the change with every rank in place. What becomes the newest again gets a new date (sharing-rule model, section 8)."""
     affected = {entry.id for entry in held} | {
-        opening.id for opening in openings if opening.derived or opening.source not in fresh
+        opening.id
+        for opening in openings
+        # A copy of an observable may have the id of an observable that somebody publishes.
+        if opening.derived or opening.source not in fresh or opening.type in OBSERVABLE_TYPES
     }
     present = writer.live_by_id(view.id, affected) if affected else {}
     by_id: dict[str, list[int]] = defaultdict(list)
@@ -159,7 +160,7 @@ def _ranked(
     result = list(openings)
     reranked: list[tuple[int, Rank]] = []
     reopened: list[Opening] = []
-    for given_id in affected | set(by_id):
+    for given_id in affected | {given_id for given_id, indexes in by_id.items() if len(indexes) > 1}:
         rows = [entry for entry in present.get(given_id, ()) if entry.date_added not in ended]
         standing = [(entry.date_added, entry.spec_version, entry.version) for entry in rows]
         standing += [(_LATER + index, openings[index].spec_version, openings[index].version) for index in by_id[given_id]]

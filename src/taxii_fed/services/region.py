@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from taxii_fed.core import jsontext
 from taxii_fed.core.closure import ABSENT, UNSEEN, Candidate, Face, Kind, Result, close
 from taxii_fed.core.copies import AudienceCopier
-from taxii_fed.core.facts import Json, Use, facts_of
+from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Json, Use, facts_of, uses_of
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.markings import Meanings, Word
 from taxii_fed.core.rules import CollectionTerms, InForce
-from taxii_fed.core.sharing import Audience, Judge, Outcome
+from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, Reason, Verdict
 from taxii_fed.ports import Reader, Version, View, Writer
 
 UNNAMEABLE = "unnameable"
@@ -79,6 +79,10 @@ class Region:
         self._objects: set[str] = set()
         self._faces: dict[int, dict[str, Face]] = {view.id: {} for view, _ in views}
         self._judges: dict[tuple[int, str], Judge] = {}
+        self._approved: dict[str, Sequence[Approval]] = {}
+        self._ordered: list[tuple[str, Candidate]] | None = None
+        self._plain_results: dict[tuple[int, str, bool, int | None], Result] = {}
+        self._named_plainly: set[tuple[str, Use]] = set()
         self.wakes: set[tuple[int, str]] = set()
 
     # -- growing ----------------------------------------------------------------------------------------------------------
@@ -167,7 +171,6 @@ class Region:
             users = writer.users(self._loaded.collection.id, moved, [Use.CREATOR])
             found = {user for each in users.values() for user in each}
             objects |= found
-            self._touched |= found
             self._prepare(found)
 
     def _named(self, object_ids: set[str]) -> set[str]:
@@ -217,6 +220,7 @@ class Region:
                     and not verdict.changes
                     and not candidate.facts.granular
                     and not candidate.facts.references
+                    and not (candidate.facts.created_by and self._unnameable(view, audience, candidate.facts.created_by))
                     for verdict, candidate in zip(verdicts, candidates, strict=True)
                 )
                 if not (plain and entries and not any(entry.derived for entry in entries)):
@@ -227,30 +231,130 @@ class Region:
 
     def close(self, view: View, audiences: Sequence[Audience]) -> dict[str, list[Result]]:
         """Return the results of the region for one view: what passes all audiences alike."""
-        region = {each: self._loaded.objects[each] for each in self._objects}
-        found = []
-        for audience in audiences:
-            judge = self._judge(view, audience)
-            copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
-            results = close(region, judge, copier, _Outside(self, view, audience))
-            self.wakes.update(
-                (result.wake_at, object_id)
-                for object_id, rows in results.items()
-                for result in rows
-                if result.wake_at is not None
-            )
-            found.append(results)
+        found = [self._close(view, audience) for audience in audiences]
         return found[0] if len(found) == 1 else _meet(found)
+
+    def _close(self, view: View, audience: Audience) -> dict[str, list[Result]]:
+        judge = self._judge(view, audience)
+        results = self._settle_plain(view, audience, judge)
+        rest = {each: self._loaded.objects[each] for each in self._objects if each not in results}
+        if rest:
+            copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
+            self._named_plainly = self._named_by(results) if any(_leans_on_others(each) for each in rest) else set()
+            results.update(close(rest, judge, copier, _Outside(self, view, audience)))
+        for object_id, rows in results.items():
+            for row in rows:
+                if row.wake_at is not None:
+                    self.wakes.add((row.wake_at, object_id))
+        return results
+
+    def _settle_plain(self, view: View, audience: Audience, judge: Judge) -> dict[str, list[Result]]:
+        """Return the results of those objects of which closure can change nothing, and note their faces: the bulk, at little cost.
+
+        They have one version and no edits, are not of a kind that leans on others, and refer to nothing but originals.
+        """
+        faces = self._faces.setdefault(view.id, {})
+        results: dict[str, list[Result]] = {}
+        nameable: dict[str, bool] = {}
+        for object_id, candidate in self._plain_candidates():
+            facts = candidate.facts
+            verdict = judge(facts)
+            if verdict.outcome is not Outcome.SHARE:
+                faces[object_id] = ABSENT
+                held = verdict.outcome is Outcome.HOLD
+                results[object_id] = [
+                    Result(
+                        candidate.key,
+                        facts,
+                        visible=False,
+                        rule=verdict.rule,
+                        reason=verdict.reason,
+                        wake_at=verdict.wake_at,
+                        held=held,
+                    )
+                ]
+                continue
+            creator = facts.created_by
+            if creator and creator not in nameable:
+                nameable[creator] = not self._unnameable(view, audience, creator)
+            if verdict.changes or (creator and not nameable[creator]) or not self._finds_originals(facts, faces, judge):
+                continue
+            faces[object_id] = Face(Kind.ORIGINAL, object_id)
+            results[object_id] = [self._plain_result(candidate, verdict)]
+        return results
+
+    def _plain_candidates(self) -> list[tuple[str, Candidate]]:
+        """Return what may be plain, what has no references first, lists of references last; the same for all views."""
+        if self._ordered is None:
+            ranked: tuple[list[tuple[str, Candidate]], ...] = ([], [], [])
+            for object_id in self._objects:
+                candidates = self._loaded.objects[object_id]
+                if len(candidates) != 1 or _leans_on_others(object_id) or candidates[0].facts.granular:
+                    continue
+                references = candidates[0].facts.references
+                last = references and any(len(each.path) > 1 for each in references)
+                ranked[2 if last else 1 if references else 0].append((object_id, candidates[0]))
+            self._ordered = [each for rank in ranked for each in rank]
+        return self._ordered
+
+    def _finds_originals(self, facts: Facts, faces: Mapping[str, Face], judge: Judge) -> bool:
+        for reference in facts.references:
+            target = reference.target
+            face = faces.get(target)
+            if face is None:
+                if target in self._objects:
+                    return False
+                face = UNSEEN
+            if face.kind is Kind.UNSEEN:
+                kind = target.partition("--")[0]
+                if kind in OBSERVABLE_TYPES and judge.cuts_unseen(kind):
+                    return False
+            elif face.kind is not Kind.ORIGINAL:
+                return False
+        return True
+
+    def _plain_result(self, candidate: Candidate, verdict: Verdict) -> Result:
+        key = (candidate.key, verdict.rule, verdict.override, verdict.wake_at)
+        result = self._plain_results.get(key)
+        if result is None:
+            facts = candidate.facts
+            reasons = ((Reason.OVERRIDE,) if verdict.override else ()) + (("revoked",) if facts.revoked else ())
+            result = self._plain_results[key] = Result(
+                candidate.key,
+                facts,
+                visible=True,
+                given_id=facts.id,
+                rule=verdict.rule,
+                reasons=reasons,
+                wake_at=verdict.wake_at,
+            )
+        return result
+
+    def _named_by(self, results: Mapping[str, Sequence[Result]]) -> set[tuple[str, Use]]:
+        return {
+            (target, use)
+            for rows in results.values()
+            for row in rows
+            if row.visible
+            for target, uses in uses_of(row.facts).items()
+            for use in uses
+        }
 
     def _judge(self, view: View, audience: Audience) -> Judge:
         key = (view.id, audience.signature)
         judge = self._judges.get(key)
         if judge is None:
             loaded = self._loaded
-            approvals = loaded.reader.approvals(loaded.collection.id, self._touched) if audience.party else set()
             meanings = Meanings(loaded.in_force.markings, _Definitions(loaded))
-            judge = self._judges[key] = Judge(audience, loaded.in_force, meanings, loaded.now, approvals)
+            judge = self._judges[key] = Judge(audience, loaded.in_force, meanings, loaded.now, self._approvals)
         return judge
+
+    def _approvals(self, object_id: str) -> Sequence[Approval]:
+        found = self._approved.get(object_id)
+        if found is None:
+            rows = self._loaded.reader.approvals(self._loaded.collection.id, [object_id])
+            found = self._approved[object_id] = [(version, rule, party) for _, version, rule, party in rows]
+        return found
 
     def _unnameable(self, view: View, audience: Audience, identity: str) -> bool:
         candidates = self._loaded.objects.get(identity)
@@ -322,6 +426,8 @@ class Region:
 
     def used(self, view: View, target: str, uses: tuple[Use, ...]) -> bool:
         """Return whether a live entry outside the region names the target."""
+        if any((target, use) in self._named_plainly for use in uses):
+            return True
         loaded = self._loaded
         meaning = Meanings(loaded.in_force.markings, _Definitions(loaded))(target) if Use.GRANULAR in uses else None
         counted = [use for use in uses if use is not Use.GRANULAR or meaning is not Word.UNKNOWN]
@@ -347,6 +453,11 @@ class _Definitions(dict[str, Json]):
         self._loaded.load([key])
         candidates = self._loaded.objects[key]
         return candidates[-1].obj if candidates else default
+
+
+def _leans_on_others(object_id: str) -> bool:
+    """Return whether an object may be visible only while something else is, or repeats properties of something else."""
+    return object_id.startswith(("identity--", "marking-definition--", "extension-definition--", "language-content--"))
 
 
 @dataclass(frozen=True, slots=True)
