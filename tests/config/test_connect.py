@@ -2,6 +2,7 @@
 
 import ast
 import json
+from ipaddress import ip_address
 
 import pytest
 import yaml
@@ -144,6 +145,19 @@ def test_the_block_for_a_peer_can_be_merged_into_its_configuration(run, folder, 
     assert peer.auth.password.get_secret_value() == "from a safe place"
     ours = load(folder / "taxii-fed.yaml").collections["banking"].id
     assert [(pull.theirs, pull.ours) for pull in peer.pull] == [(ours, "banking")]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8421", "localhost:8421", "[::1]:8421"])
+def test_the_block_for_a_peer_names_the_network_of_a_node_without_tls(run, folder, monkeypatch, host):
+    monkeypatch.setenv("HK_HUB_PASSWORD", "from a safe place")
+    path = folder / "taxii-fed.yaml"
+    path.write_text(path.read_text().replace("https://taxii.harbour.example/", f"http://{host}/"))
+    block = yaml.safe_load(run("eu-csirt", "--for", "taxii-fed").stdout)
+    theirs = yaml.safe_load(FULL.replace("hk-hub", "their-hub"))
+    for section, entries in block.items():
+        theirs[section] |= entries
+    at = ip_address(host.rpartition(":")[0].strip("[]").replace("localhost", "127.0.0.1"))
+    assert any(at in network for network in loads(yaml.safe_dump(theirs), folder).peers["hk-hub"].allow_private)
 
 
 def test_a_peer_is_shown_the_settings_for_a_peer_first(run):

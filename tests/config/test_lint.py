@@ -54,7 +54,11 @@ CASES = [
     ("share:\n", "never:\n  n: {what: {min_tlp: RED}}\nshare:\n", "never.n", "never applies"),
     ("share:\n", "never:\n  n: {what: {type: [cryptocoin]}}\nshare:\n", "never.n.what.type", "custom types begin with 'x-'"),
     ("https://taxii.harbour.example/", "http://taxii.harbour.example/", "server.public_url", "in the clear"),
-    ("https://taxii.eu-csirt.example", "http://taxii.eu-csirt.example", "peers.eu-csirt.url", "in the clear"),
+    ("    url: https://taxii.eu-csirt.example", "    allow_private: [10.1.0.0/16]\n    url: http://taxii.eu-csirt.example",
+     "peers.eu-csirt.url", "in the clear"),
+    ("https://taxii.eu-csirt.example", "https://10.2.0.1", "peers.eu-csirt.url", "10.2.0.1 is a private address"),
+    ("    url: https://taxii.eu-csirt.example", "    allow_private: [10.1.0.0/16]\n    url: https://localhost",
+     "peers.eu-csirt.url", "127.0.0.1 is a private address"),
 ]  # fmt: skip
 
 

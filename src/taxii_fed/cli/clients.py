@@ -6,7 +6,9 @@ Every product is a function from a connection to text. None of them ever holds a
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from taxii_fed.config.template import yaml_text
 
@@ -210,6 +212,9 @@ def _taxii_fed(connection: Connection, login: Login, readable: list[Open]) -> st
         how = "certificate: {certificate: client.pem, key: client.key}"
     pulls = "\n".join(f"      - {{theirs: {each.id}, ours: {each.name}}}  # {each.title}: 'ours' is yours" for each in readable)
     place = yaml_text(connection.jurisdiction)
+    private = ""
+    if connection.discovery_url.startswith("http:"):
+        private = f"    allow_private: {_network_of(connection.discovery_url)}  # plain http: the network that it is in\n"
     return f"""\
 parties:
   {connection.node}: {{role: peer, jurisdiction: {place}, organisation: {yaml_text(connection.organisation)}}}
@@ -217,8 +222,16 @@ peers:
   {connection.node}:
     url: {connection.discovery_url}
     auth: {{{how}}}
-    pull:
+{private}    pull:
 {pulls}"""
+
+
+def _network_of(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    try:
+        return f"['{ip_network(host)}']"
+    except ValueError:
+        return "[127.0.0.0/8, '::1/128']" if host == "localhost" else "[10.0.0.0/8]"
 
 
 _WRITERS: dict[str, Callable[[Connection, Login, list[Open]], str]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -177,16 +177,26 @@ def _exposed(settings: Settings) -> Warnings:
     for name, peer in settings.peers.items():
         if _in_the_clear(peer.url):
             yield ("peers", name, "url"), "http: credentials and intelligence travel in the clear"
+        at = _address(peer.url)
+        if at is not None and not at.is_global and not any(at in network for network in peer.allow_private):
+            yield (
+                ("peers", name, "url"),
+                f"{at} is a private address: no connection is made unless 'allow_private' names its network",
+            )
 
 
 def _in_the_clear(url: str) -> bool:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    at = _address(url)
+    return urlsplit(url).scheme == "http" and not (at is not None and at.is_loopback)
+
+
+def _address(url: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in a URL, None where it has a name."""
+    host = urlsplit(url).hostname or ""
     try:
-        loopback = ip_address(host).is_loopback
+        return ip_address("127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host)
     except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "http" and not loopback
+        return None
 
 
 def _open_key(root: dict[str, Any]) -> Warnings:

@@ -315,7 +315,12 @@ class Peer(Section):
 
     @classmethod
     def combinations(cls, given: dict[str, Any]) -> Errors:
-        """Levels may only be read as stricter ones, and a collection of theirs goes to one of ours once."""
+        """Plain http stays in networks that are named, levels are read as stricter ones only, and a subscription stands once."""
+        if any(text.lower().startswith("http:") for text in texts(given.get("url"))) and "allow_private" not in given:
+            yield (
+                ("url",),
+                mistake("plain http goes to private networks only: name the peer's under 'allow_private', or use https"),
+            )
         overlays = given.get("read_markings_as")
         for theirs, ours in overlays.items() if isinstance(overlays, dict) else ():
             try:
