@@ -15,7 +15,7 @@ from taxii_fed.core.canonical import digest
 from taxii_fed.core.closure import Result
 from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.query import Rank, ranks
-from taxii_fed.core.timestamps import format_stix
+from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix
 from taxii_fed.ports import Change, Entry, Opening, View, Writer
 
 RENEWED = "newest-again"
@@ -98,7 +98,7 @@ class _Copies:
             type=facts.type,
             spec_version=facts.spec_version,
             version=facts.version,
-            version_text=facts.version_text,
+            version_text=facts.version_text or EPOCH_VERSION,
             source=facts.id,
             source_key=result.key,
             rank=Rank(),
