@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "run": "taxii_fed.cli.sync:run",
     "status": "taxii_fed.cli.status:status",
     "peer": "taxii_fed.cli.peer:peer",
+    "demo": "taxii_fed.cli.demo:demo",
     "connect": "taxii_fed.cli.connect:connect",
 }
 """Command to ``module:attribute``. A name that does not import is an error when it is asked for, and in a test."""
