@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from taxii_fed.core.derive.folding import Folding, foldings
 
@@ -31,15 +32,17 @@ class UnsureError(Exception):
     """An address can't be generalised surely."""
 
 
-_TIGHT = (
-    r"(?:\.|[\[({<\"'*`|]{1,3}\s?(?:[.,]|[dD](?:[oO][tT])?)\s?[\])}>\"'*`|]{0,3}|\.[\])}>\"'*`|]{1,3}"
+_DOT = (
+    r"(?:\.(?:\s?[\])}>]{1,2}\s?|[\"'*`|]{1,2})?"  # plain, or with only the closing half
+    r"|\s{0,2}[\[({<]{1,2}\s?(?:[.,]|[dD](?:[oO][tT])?)\s?[\])}>]{0,2}\s{0,2}"  # [.]  ( dot )  [.
+    r"|[\"'*`|]{1,2}\.[\"'*`|]{0,2}"
     r"|[\s_-]{0,2}[dD][oO][tT][\s_-]{0,2})"
 )
 _NUMBER = r"(?:0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})"
-_QUAD = re.compile(rf"(?<![0-9])({_NUMBER}(?:{_TIGHT}{_NUMBER}){{2,40}})(?:{_TIGHT}([xX*]{{1,3}})(?![0-9A-Za-z]))?")
+_QUAD = re.compile(rf"(?<![0-9])({_NUMBER}(?:{_DOT}{_NUMBER}){{2,40}})(?:{_DOT}([xX*]{{1,3}})(?![0-9A-Za-z]))?")
 _SPACED_QUAD = re.compile(r"(?<![0-9])([0-9]{1,3})( \. |\. | \.)([0-9]{1,3})\2([0-9]{1,3})\2([0-9]{1,3})(?![0-9])")
 _NUMBERS = re.compile(_NUMBER)
-_V4_SUFFIX = re.compile(r"(?:[\[(]?/[\])]?([0-9]{1,2})(?![0-9A-Za-z.])|-[0-9]{1,3}(?![0-9.A-Za-z-]))")
+_V4_SUFFIX = re.compile(r"(?:[\[(]?/[\])]?([0-9]{1,2})(?!\.?[0-9])|-[0-9]{1,3}(?!\.?[0-9A-Za-z-]))")
 _ARPA = re.compile(r"(?:[0-9]{1,3}\.){4}in-addr\.arpa|(?:[0-9a-f]\.){4,32}ip6\.arpa", re.IGNORECASE)
 _HOST_NAMES = re.compile(
     r"(?<![0-9a-f-])[0-9a-f-]{2,39}(?:s[0-9a-z]+)?\.ipv6-literal\.net|(?<![0-9a-z])[0-9a-f]{8}\.(?:nip|sslip|xip)\.io",
@@ -57,8 +60,8 @@ _VERSION_LETTER = re.compile(r"(?<![0-9A-Za-z])[vV]$")
 
 _COLON = r"(?::|\s?[\[({<]\s?(?:::?|colon)\s?[\])}>]\s?)"
 _V6 = re.compile(rf"(?<![0-9A-Za-z:])[0-9A-Fa-f]{{0,4}}(?:{_COLON}[0-9A-Fa-f]{{0,4}}){{2,40}}(?![0-9A-Za-z])")
-_V6_TAIL = re.compile(rf"(?:{_TIGHT}[0-9]{{1,3}}){{3}}(?![0-9A-Za-z])")
-_V6_SUFFIX = re.compile(r"(?:%[0-9A-Za-z_-]{1,16})?(?:[\[(]?/[\])]?([0-9]{1,3})(?![0-9A-Za-z]))?")
+_V6_TAIL = re.compile(rf"(?:{_DOT}[0-9]{{1,3}}){{3}}(?![0-9A-Za-z])")
+_V6_SUFFIX = re.compile(r"(?:%[0-9A-Za-z_-]{1,16})?(?:[\[(]?/[\])]?([0-9]{1,3})(?![0-9]))?")
 _V6_NOISE = re.compile(r"[^0-9A-Fa-f:]")
 _PORT = re.compile(r":[0-9]{1,5}$")
 
@@ -68,12 +71,23 @@ _AUTHORITY = re.compile(
 _PLAIN_HOST = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:)?[/\\]{0,4}(?:[^/\\?#]*@)?([^/\\?#:@]*)")
 
 
-def find_addresses(text: str) -> list[Hit]:
+def find_addresses(text: str) -> tuple[Hit, ...]:
     """Return the addresses in ``text``, ascending and without overlap."""
+    return _remembered(text) if len(text) <= _REMEMBERED_LENGTH else _search(text)
+
+
+_REMEMBERED_LENGTH = 2000
+
+
+def _search(text: str) -> tuple[Hit, ...]:
     hits: list[Hit] = []
     for folding in foldings(text):
         hits.extend(_on_original(folding, hit) for hit in _find(folding.text))
-    return _merge(hits)
+    return tuple(_merge(hits))
+
+
+_remembered = lru_cache(maxsize=1024)(_search)
+"""An object is edited for one class after the other, and often holds the same text twice."""
 
 
 def is_numeric_host(value: str) -> bool:
@@ -160,7 +174,7 @@ _LOCAL = frozenset((ipaddress.IPv6Address("::"), ipaddress.IPv6Address("::1")))
 
 
 def _on_original(folding: Folding, hit: Hit) -> Hit:
-    return Hit(*folding.span(hit.start, hit.end), hit.network, hit.in_host)
+    return Hit(*folding.span(hit.start, hit.end), None if folding.packed else hit.network, hit.in_host)
 
 
 def _merge(hits: list[Hit]) -> list[Hit]:
@@ -225,16 +239,25 @@ def _find_v4(text: str) -> Iterator[Hit]:
             continue
         if not _is_address_run(parts) or _is_version(text, match.start(), run == plain):
             continue
-        end = match.end(1)
+        network, end = read_exact(plain) if len(parts) == 4 else None, match.end(1)
         suffix = _V4_SUFFIX.match(text, end)
-        address = plain if len(parts) == 4 else ""
-        if suffix and (suffix[1] is None or int(suffix[1]) <= 32):
-            address, end = f"{address}/{suffix[1]}" if suffix[1] else address, suffix.end()
-        yield Hit(match.start(), end, read_exact(address))
+        if suffix and suffix[1] is None:
+            end = suffix.end()
+        elif suffix and network and (narrower := _with_prefix(network, suffix[1], text[suffix.end() : suffix.end() + 1])):
+            network, end = narrower, suffix.end()
+        yield Hit(match.start(), end, network)
     for match in _SPACED_QUAD.finditer(text):
         parts = [match[group] for group in (1, 3, 4, 5)]
         if all(_octet(part) is not None for part in parts):
             yield Hit(match.start(), match.end(), read_exact(".".join(parts)))
+
+
+def _with_prefix(network: Network, length: str, following: str) -> Network | None:
+    """Return the network of that prefix length, None where what looks like one is more likely part of a path (``/24hours``)."""
+    if int(length) > network.max_prefixlen:
+        return None
+    address = f"{network.network_address}/{length}"
+    return ipaddress.ip_network(address, strict=False) if not following.isalnum() or is_network_text(address) else None
 
 
 def _is_address_run(parts: list[str]) -> bool:
@@ -292,11 +315,10 @@ def _find_v6(text: str) -> Iterator[Hit]:
         if network is None:
             continue
         suffix = _V6_SUFFIX.match(text, end)
-        if suffix and suffix.end() > end:
-            end = suffix.end()
-            if suffix[1] and int(suffix[1]) <= 128:
-                network = ipaddress.IPv6Network((network.network_address, int(suffix[1])), strict=False)
-        yield Hit(start, end, network)
+        narrower = _with_prefix(network, suffix[1], text[suffix.end() : suffix.end() + 1]) if suffix and suffix[1] else None
+        if suffix:
+            end = suffix.end() if narrower or not suffix[1] else suffix.start(1) - len("/")
+        yield Hit(start, end, narrower or network)
 
 
 def _read_v6(plain: str) -> ipaddress.IPv6Network | None:

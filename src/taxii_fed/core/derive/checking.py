@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import stix2
@@ -15,36 +16,35 @@ from taxii_fed.core.derive.mail import find_mail
 from taxii_fed.core.derive.required import missing
 from taxii_fed.core.facts import STIX_TYPES
 
-_TRACES = tuple(
-    part.encode()
-    for part in (
-        "\\ % & </ <! :: [. .] (. .) {. .} <. .> \". .\" '. .' `. .` *. .* |. .| [, [: :] (: :) {: :} <: :> dot colon [d (d {d <d .arpa "
-        "ipv6-literal .io ipv4-addr ipv6-addr like matches h' b' host :authority x-forwarded x-real-ip client-ip artifact"
-    ).split()
+_ENCODED = (rb"=[0-9a-f]{2}", rb"<[a-z]", rb"[0-9a-z+/]{14}")
+_IP_TRACES = (
+    "\\ % & </ <! :: [. .] (. .) {. .} <. .> \". .\" '. .' `. .` *. .* |. .| [, [: :] (: :) {: :} <: :> dot colon [d (d {d <d .arpa "
+    "ipv6-literal .io ipv4-addr ipv6-addr like matches h' b' host :authority x-forwarded x-real-ip client-ip artifact"
 )
-"""What addresses leave behind in lower-cased JSON, apart from plain digits and dots."""
-_TRACE_PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rb"\. ?(?:0x)?[0-9a-f]{1,10} ?\. ?[0-9x*]",
-        rb"\.[0-9a-f]\.[0-9a-f]\.",
-        rb":[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f]{0,4}:",
-        rb"-[0-9]{1,3}-[0-9]{1,3}-[0-9]",
-        rb"_[0-9]{1,3}_[0-9]{1,3}_[0-9]",
-        rb":[/ ]{0,4}[\[({<]?/[\])}> /]{0,4}(?:[^/\"]{0,80}@)?[0-9]",
-        rb"'\s*[0-9]",
-        rb"\"value\":\s*\"\s*[0-9/]",
-        rb"=[0-9a-f]{2}",
-        rb"<[a-z]",
-    )
+_IP_TRACE_PATTERNS = (
+    rb"\. ?(?:0x)?[0-9a-f]{1,10} ?\. ?[0-9x*]",
+    rb"\.[0-9a-f]\.[0-9a-f]\.",
+    rb":[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f]{0,4}:",
+    rb"-[0-9]{1,3}-[0-9]{1,3}-[0-9]",
+    rb"_[0-9]{1,3}_[0-9]{1,3}_[0-9]",
+    rb":[/ ]{0,4}[\[({<]?/[\])}> /]{0,4}(?:[^/\"]{0,80}@)?[0-9]",
+    rb"'\s*[0-9]",
+    rb"\"value\":\s*\"\s*[0-9/]",
+    *_ENCODED,
 )
-_MAIL_TRACES = tuple(
-    part.encode()
-    for part in "@|\\|%|&|</|<!|[at|(at|{at|<at|[ at|( at|{ at|-at-|_at_|dot|email-addr|user-account|display_name|artifact".split(
-        "|"
-    )
-)
-_MAIL_TRACE_PATTERNS = (re.compile(rb"=[0-9a-f]{2}"), re.compile(rb"<[a-z]"))
+_MAIL_TRACES = "@ \\ % & </ <! [at (at {at <at -at- _at_ dot email-addr user-account display_name artifact"
+
+
+def _search_any(words: str, patterns: tuple[bytes, ...]) -> Callable[[bytes], bool]:
+    """Return a function that tells whether lower-cased bytes hold any of ``words`` or match any of ``patterns``."""
+    needles = tuple(word.encode() for word in words.split())
+    searches = tuple(re.compile(pattern).search for pattern in patterns)
+    return lambda lowered: any(needle in lowered for needle in needles) or any(search(lowered) for search in searches)
+
+
+_has_ip_traces = _search_any(_IP_TRACES, _IP_TRACE_PATTERNS)
+"""Whether lower-cased JSON holds what IP addresses leave behind, in whatever notation."""
+_has_mail_traces = _search_any(_MAIL_TRACES, (rb"[\[({<]\s?at", *_ENCODED))
 _OTHER_LANGUAGE = re.compile(rb"\"pattern_type\":\s*\"(?!stix\")")
 
 
@@ -59,13 +59,9 @@ def may_hit(raw: bytes, edits: Edits) -> bool:
     if not raw.isascii() or _OTHER_LANGUAGE.search(raw):
         return True
     lowered = raw.lower()
-    if (edits.generalises or edits.token_for_ip) and _has_traces(lowered, _TRACES, _TRACE_PATTERNS):
+    if (edits.generalises or edits.token_for_ip) and _has_ip_traces(lowered):
         return True
-    return (bool(edits.pseudonymise_key) or edits.token_for_email) and _has_traces(lowered, _MAIL_TRACES, _MAIL_TRACE_PATTERNS)
-
-
-def _has_traces(lowered: bytes, traces: tuple[bytes, ...], patterns: tuple[re.Pattern[bytes], ...]) -> bool:
-    return any(trace in lowered for trace in traces) or any(pattern.search(lowered) for pattern in patterns)
+    return (bool(edits.pseudonymise_key) or edits.token_for_email) and _has_mail_traces(lowered)
 
 
 def scan(obj: Json) -> frozenset[str]:

@@ -15,7 +15,7 @@ from taxii_fed.core.derive.cutting import CutError, Json, Path, cut
 from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.identity import contributing_changed, own_level
 from taxii_fed.core.derive.known import known_extensions, known_properties
-from taxii_fed.core.derive.mail import is_mail, is_pseudonym
+from taxii_fed.core.derive.mail import find_mail, is_mail, is_pseudonym
 from taxii_fed.core.derive.markings import PROPERTY_MARKING, cut_marked
 from taxii_fed.core.derive.patterns import check_opaque, rewrite
 from taxii_fed.core.derive.references import UNTRANSFORMABLE
@@ -203,7 +203,7 @@ class _Work:
         if name in {"account_login", "user_id"} and isinstance(value, str) and is_mail(value) and not is_pseudonym(value):
             self._reasons.add("email-pseudonymised")
             return self._keys.pseudonym(self._edits.pseudonymise_key, value)
-        if name == "display_name" and any(is_mail(str(obj.get(each, ""))) for each in ("account_login", "user_id")):
+        if name == "display_name" and any(find_mail(str(obj.get(each, ""))) for each in ("account_login", "user_id")):
             self._drop(path, "email-pseudonymised")
             return value
         return self._any(value, path)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from taxii_fed.core.derive.folding import foldings
 
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
-_AT = rf"(?:@|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
+_AT = rf"(?:\s?@\s?|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
 _DOT = rf"(?:\.|\s?{_OPEN}\s?(?:\.|[dD][oO][tT])\s?{_CLOSE}?\s?|\.{_CLOSE}|[\s_-]{{1,2}}[dD][oO][tT][\s_-]{{1,2}})"
-_LOCAL_CHARACTER = r"[\w.!#$%'*+=^`{|}~-]"
+_LOCAL_CHARACTER = r"[\w.!#$%'*+=^`|~-]"
 _DOMAIN = rf"(?:[\w-]{{1,63}}{_DOT}){{1,8}}[^\W\d_][\w-]{{1,62}}(?!\w)|\[(?:IPv6:)?[0-9A-Fa-f:.]{{2,45}}\]"
 _MAIL = re.compile(rf"(?:(?<!{_LOCAL_CHARACTER}){_LOCAL_CHARACTER}++|\"[^\"\n]{{1,64}}\"){_AT}(?:{_DOMAIN})")
 _SPOKEN = re.compile(
@@ -19,7 +19,7 @@ _SPOKEN = re.compile(
 )
 _PLAIN = re.compile(rf"{_LOCAL_CHARACTER}+@(?:{_DOMAIN})")
 _PSEUDONYM = re.compile(r"[0-9a-f]{16,64}@pseudonym\.invalid")
-_WORTH_FOLDING = re.compile(r"@|[^\x20-\x7e\t\n\r]|%40|&[#a-z]|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
+_WORTH_FOLDING = re.compile(r"@|[0-9A-Za-z+/]{14}|[^\x20-\x7e\t\n\r]|%|&[#a-z]|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
 _WORTH_SEARCHING = re.compile(r"@|[\[({<]\s?at\s?[\])}>]|\bat\s.*\bdot\b|[_-]at[_-]", re.IGNORECASE | re.DOTALL)
 
 

@@ -37,9 +37,7 @@ _MAIL_NAME_PATH = re.compile(rf"^email-addr:'?display_name'?$|{_NAMED.format('di
 _ACCOUNT_PATH = re.compile(rf"^user-account:'?(?:account_login|user_id)'?$|{_NAMED.format('(?:account_login|user_id)')}")
 
 _WORTH_PARSING = re.compile(
-    r"ipv[46]-addr|_refs?\b|[hb]'|[0-9][^0-9A-Za-z\s]{1,6}[0-9]{1,4}[^0-9A-Za-z]{1,6}[0-9]|:[0-9A-Fa-f]{0,4}:|['/:@]\s?[0-9]"
-    r"|[^\x20-\x7e]|%|\\|&|dot|[_-]at[_-]|email-addr|user-account|display_name|@|MATCHES|LIKE",
-    re.IGNORECASE,
+    r"ipv[46]-addr|_refs?\b|[hb]'|['/:@]\s?[0-9]|MATCHES|LIKE|email-addr|user-account|display_name|@|[^\x20-\x7e]|%|&"
 )
 _REGEX_SIGNS = re.compile(r"[\\()\[\]{}|?*+^$%\s]")
 _PARTIAL_V4 = re.compile(r"[0-9]{1,3}[.,_][0-9.,_x-]{1,12}[.,][0-9]")
@@ -53,7 +51,9 @@ def rewrite(pattern: str, edits: Edits, keys: Keys) -> tuple[str, frozenset[str]
     ``=`` with an address becomes ``ISSUBSET`` with its network, an ``IN`` list an ``OR`` of those. Raises `UnsureError`.
     """
     mail_key = "" if edits.keep_patterns else edits.pseudonymise_key
-    if not (edits.generalises or mail_key) or not _WORTH_PARSING.search(pattern):
+    if not (edits.generalises or mail_key):
+        return pattern, frozenset()
+    if not (_WORTH_PARSING.search(pattern) or find_addresses(pattern) or find_mail(pattern)):
         return pattern, frozenset()
     return _rewrite(pattern, (edits.generalise_v4, edits.generalise_v6), mail_key, keys)
 
@@ -210,6 +210,7 @@ def _require_nothing(pattern: str, generalises: bool, mail: bool) -> None:
 
 def _require_clean(result: str, prefixes: Prefixes, mail_key: str) -> None:
     """Raise `UnsureError` where an address is left outside the literals that were judged: comments, keys, odd spellings."""
-    _require_kept(result, prefixes)
+    if prefixes != (None, None):
+        _require_kept(result, prefixes)
     if mail_key and find_mail(result):
         raise UnsureError
