@@ -30,6 +30,8 @@ class Ruling(StrEnum):
     """It claims to be made by this node."""
     DELETED = "deleted-before"
     """It was deleted here, and only its home may bring it back."""
+    ERASED = "erased"
+    """It was erased here, and nobody may bring it back."""
     NOTICE = "notice"
     """A withdrawal notice of the peer's own: consumed."""
     INVALID = "invalid"
@@ -60,6 +62,7 @@ class KnownHere:
     deleted: bool = False
     made_here: bool = False
     """Whether the id is one that this node has given to a copy or a notice."""
+    erased: bool = False
 
 
 def home_of(facts: Facts, giver_home: str, claims: Mapping[str, str]) -> str:
@@ -104,6 +107,8 @@ def rule(
     """
     if terms is not None and facts.type == "note" and WITHDRAWN_LABEL in facts.labels and facts.created_by in terms.home_of:
         return Ruling.NOTICE
+    if known.erased:
+        return Ruling.ERASED
     same = [(where, content) for where, content in known.digests if content == digest]
     if any(where == collection for where, _ in same):
         return Ruling.KNOWN

@@ -52,6 +52,10 @@ class Keys:
         """Return the 32-byte keyed hash that stands for an object of which no version is left in a collection."""
         return hmac.digest(self._mark_key, f"{collection}\0{object_id}\0gone".encode(), "sha256")
 
+    def erased_mark(self, object_id: str) -> bytes:
+        """Return the 32-byte keyed hash that stands for an object that was erased."""
+        return hmac.digest(self._mark_key, f"{object_id}\0erased".encode(), "sha256")
+
     def mark(self, object_id: str, version: int) -> bytes:
         """Return the 32-byte keyed hash that stands for a deleted (id, version in microseconds)."""
         return _keyed(self._mark_key, object_id, str(version))
@@ -66,6 +70,11 @@ class Keys:
 
     def __repr__(self) -> str:
         return "Keys(…)"
+
+
+def erased_id(object_id: str) -> str:
+    """Return what the ledger and the inbound audit hold in place of the id of an erased object."""
+    return f"sha256:{hashlib.sha256(object_id.encode()).hexdigest()}"
 
 
 def _keyed(key: bytes, *parts: str) -> bytes:

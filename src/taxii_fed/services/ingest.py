@@ -18,7 +18,7 @@ from taxii_fed.core.closure import Candidate
 from taxii_fed.core.door import KnownHere, PeerTerms, Ruling, home_of, marked_level, overlay, rule
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
 from taxii_fed.core.facts import LOCAL, Facts, Provenance, facts_of, uses_of
-from taxii_fed.core.keys import Keys
+from taxii_fed.core.keys import Keys, erased_id
 from taxii_fed.core.levels import Level
 from taxii_fed.core.query import VersionMatch
 from taxii_fed.core.rules import CollectionTerms, InForce, Party
@@ -171,6 +171,19 @@ class Ingest:
                     writer.put_status(status_id, party.name, status, asked_at)
         return status
 
+    def bring(self, party: Party, collection: CollectionTerms, received: Sequence[Received]) -> list[tuple[Ruling, str]]:
+        """Take in objects of a file for an admin, who may know what becomes of each.
+
+        Returns a ruling for each in their order, with what is wrong where it is `Ruling.INVALID`. All of it is durable on return.
+        """
+        source = _Source(f"local:{party.name}", home_of_party(party), party)
+        outcomes: list[tuple[Ruling, str]] = []
+        for chunk in self._chunks(received, collection):
+            with self._store.write() as writer:
+                ruled = self._take_in(writer, source, collection, [Offered(each) for each in chunk])
+                outcomes += [(ruling, arrival.problem) for arrival, ruling in ruled]
+        return outcomes
+
     def _told(self, reader: Reader, arrival: _Arrival, ruling: Ruling, party: Party, collection: CollectionTerms) -> str:
         """Return the failure message for the poster, "" for success.
 
@@ -294,6 +307,7 @@ class Ingest:
         apart = {each: reader.quarantine(object_id=each) for each in reader.quarantined_ids(collection.id, ids)}
         marks = {self._keys.gone_mark(collection.id, each) for each in unseen}
         marks |= {self._keys.mark(facts.id, facts.version) for facts in arriving}
+        marks |= {self._keys.erased_mark(each) for each in unseen}
         return _Context(
             digests, reader.homes(ids), reader.refused(marks), set(reader.given(unseen - known.keys())), before, apart
         )
@@ -320,6 +334,7 @@ class Ingest:
             home=home,
             deleted=self._keys.mark(facts.id, facts.version) in context.refused,
             made_here=facts.id in context.made_here,
+            erased=self._keys.erased_mark(facts.id) in context.refused,
         )
         ruling = rule(
             facts,
@@ -391,7 +406,8 @@ class Ingest:
             )  # fmt: skip
             batch.touched.add(facts.id)
         if source.terms is not None or ruling is not Ruling.KNOWN:
-            batch.events.append(_event(now, collection, facts.id, facts.version_text, source, ruling))
+            told = erased_id(facts.id) if ruling is Ruling.ERASED else facts.id
+            batch.events.append(_event(now, collection, told, facts.version_text, source, ruling))
 
     def _store_new(
         self,
