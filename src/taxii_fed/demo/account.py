@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -40,16 +41,6 @@ class Outcome:
     rule: str = ""
 
 
-def title_of(value: Json) -> str:
-    """Return a short name of an object for people."""
-    name = value.get("name") or value.get("abstract") or value.get("value")
-    if name:
-        return str(name)
-    if value["type"] == "relationship":
-        return f"… {value['relationship_type']} …"
-    return str(value["type"])
-
-
 def level_of(value: Json) -> Level:
     """Return the level that an object of the demo is marked with."""
     return TLP_LEVELS[value["object_marking_refs"][0]]
@@ -61,6 +52,15 @@ class Account:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._chapter = 0
+        self._titles: dict[str, str] = {}
+
+    def name(self, value: Json) -> None:
+        """Remember what an object is called, before it is spoken of; the ends of a relationship come first."""
+        title = value.get("name") or value.get("abstract") or value.get("value") or value["type"]
+        if value["type"] == "relationship":
+            ends = (self._titles.get(value[end], "?").split(" of ")[0] for end in ("source_ref", "target_ref"))
+            title = f" {value['relationship_type']} ".join(ends)
+        self._titles[value["id"]] = str(title)
 
     def chapter(self, title: str, *lines: str) -> None:
         """Begin a chapter."""
@@ -71,8 +71,9 @@ class Account:
             self.say(line)
 
     def say(self, line: str, style: str = "") -> None:
-        """Write one line."""
-        self._console.print(Text(f"   {line}", style=style))
+        """Write one line, indented also where it goes on."""
+        indent = 3 + len(line) - len(line.lstrip())
+        self._console.print(Padding(Text(line.lstrip(), style=style), (0, 0, 0, indent), expand=False))
 
     def matrix(self, objects: Sequence[Json], columns: dict[str, dict[str, Outcome]]) -> None:
         """Write one line an object and one column a reader. ``columns``: reader to object id to outcome."""
@@ -84,24 +85,23 @@ class Account:
             table.add_column(reader, justify="center", overflow="fold")
         for value in objects:
             cells = [Text(*_SIGNS[outcomes[value["id"]].form]) for outcomes in columns.values()]
-            table.add_row(Text(title_of(value)), Text(value["type"]), Text(str(level_of(value))), *cells)
+            table.add_row(Text(self._titles[value["id"]]), Text(value["type"]), Text(str(level_of(value))), *cells)
         self._console.print(table)
 
-    def reasons(self, objects: Iterable[Json], columns: dict[str, dict[str, Outcome]]) -> None:
+    def reasons(self, columns: dict[str, dict[str, Outcome]]) -> None:
         """Write, for each reader, why it does not get the rest; objects with the same reason together."""
-        titles = {value["id"]: f"{title_of(value)} ({value['type']})" for value in objects}
         for reader, outcomes in columns.items():
             together: dict[tuple[str, str], list[str]] = defaultdict(list)
             for object_id, outcome in outcomes.items():
                 if outcome.form in (WITHHELD, HELD):
-                    together[outcome.reason, outcome.rule].append(titles[object_id])
+                    together[outcome.reason, outcome.rule].append(self._titles[object_id])
             if not together:
                 continue
             self.say(f"why not, for {reader}:", "bold")
             for (reason, rule), names in together.items():
                 sentence = _SENTENCES.get(reason, reason)
                 by = f' (rule "{rule}")' if rule else ""
-                self.say(f"  {sentence}{by}: {', '.join(names)}")
+                self.say(f"  {sentence}{by}: {'; '.join(names)}")
 
     def legend(self) -> None:
         """Say what the signs mean."""

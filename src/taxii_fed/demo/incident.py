@@ -96,7 +96,7 @@ class Incident:
             self.id("indicator", "control server"),
             self.id("sighting", "victims"),
         ]
-        takedown = "Takedown of the relay hosts is planned; details follow when it is done."
+        takedown = "Takedown of the relay hosts"
         return [
             author,
             self._by(
@@ -104,7 +104,7 @@ class Incident:
                 "course-of-action",
                 "number matching",
                 CLEAR,
-                name="Bind one-time codes to the transaction",
+                name="Bind codes to the payment",
                 description="Show payee and amount in the code's message, and let the customer confirm both.",
             ),
             self._related("number matching", "course-of-action", "mitigates", "one-time codes", "attack-pattern", CLEAR),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.stix import Received
@@ -80,6 +80,7 @@ class Story:
         node = self._nodes[posted.node]
         for value, raw in zip(posted.objects, post(node, posted.party, posted.collection, posted.objects), strict=True):
             self._objects[value["id"]] = value
+            self._account.name(value)
             self._sent[value["id"], value.get("modified", "")] = raw
         self._account.say(f"{posted.party:14} publishes {len(posted.objects):2} objects at {posted.node}")
 
@@ -106,20 +107,31 @@ class Story:
 
     # -- telling ----------------------------------------------------------------------------------------------------------------
     def _tell_all(self) -> None:
-        for name, node in self._nodes.items():
-            with _explainer(node) as explainer:
+        with ExitStack() as stack:
+            explainers = {name: stack.enter_context(_explainer(node)) for name, node in self._nodes.items()}
+            copies = self._copies(explainers)
+            for name, node in self._nodes.items():
                 columns = {
-                    party: {object_id: _outcome(explainer, object_id, party) for object_id in self._objects}
+                    party: {each: _outcome(explainers[name], each, copies[each], party) for each in self._objects}
                     for party in _READERS[name]
                 }
-            here = [
-                value for value in self._objects.values() if any(each[value["id"]].form != ABSENT for each in columns.values())
-            ]
-            self._account.say("")
-            self._account.say(f"{node.name}: {node.settings.node.title}", "bold")
-            self._account.matrix(here, columns)
-            self._account.reasons(here, columns)
+                here = {each for outcomes in columns.values() for each, outcome in outcomes.items() if outcome.form != ABSENT}
+                self._account.say("")
+                self._account.say(f"{name}: {node.settings.node.title}", "bold")
+                self._account.matrix([self._objects[each] for each in self._objects if each in here], columns)
+                self._account.reasons(columns)
         self._account.legend()
+
+    def _copies(self, explainers: dict[str, Explainer]) -> dict[str, list[str]]:
+        """Return the ids of the copies of each object that a node made for its peers, and of the copies that those made of them."""
+        copies: dict[str, list[str]] = {object_id: [] for object_id in self._objects}
+        for _ in range(len(explainers) - 1):
+            for object_id, known in copies.items():
+                for name, explainer in explainers.items():
+                    for peer in explainers.keys() - {name}:
+                        for each in (object_id, *known):
+                            known += [given for given in _given(explainer, each, peer) if given not in (object_id, *known)]
+        return copies
 
     # -- checking ---------------------------------------------------------------------------------------------------------------
     def _first_checks(self) -> dict[str, bool]:
@@ -206,22 +218,30 @@ def _explainer(node: Node) -> Iterator[Explainer]:
         opened.close()
 
 
-def _outcome(explainer: Explainer, object_id: str, party: str) -> Outcome:
+def _outcome(explainer: Explainer, object_id: str, copies: Sequence[str], party: str) -> Outcome:
+    """Return what a party gets of an object: the object itself, a copy made here, or one that another node made of it."""
+    found = Outcome(ABSENT)
+    for each in (object_id, *copies):
+        versions = _versions(explainer, each, party)
+        visible = [version for version in versions if version.outcome == "visible"]
+        if visible:
+            original = each == object_id and not visible[-1].derived
+            return Outcome(ORIGINAL if original else COPY, rule=visible[-1].rule)
+        if versions and found.form == ABSENT:
+            last = versions[-1]
+            found = Outcome(HELD if last.outcome == "held" else WITHHELD, last.reason, last.rule)
+    return found
+
+
+def _given(explainer: Explainer, object_id: str, party: str) -> list[str]:
+    return [version.given_id for version in _versions(explainer, object_id, party) if version.given_id]
+
+
+def _versions(explainer: Explainer, object_id: str, party: str) -> list[VersionAnswer]:
     try:
-        answers = explainer.explain(object_id, party)
+        return [version for answer in explainer.explain(object_id, party) for version in answer.versions]
     except NotFoundError:
-        return Outcome(ABSENT)
-    versions = [version for answer in answers for version in answer.versions]
-    if not versions:
-        return Outcome(ABSENT)
-    visible = [version for version in versions if version.outcome == "visible"]
-    if visible:
-        return Outcome(COPY if visible[-1].derived else ORIGINAL, rule=visible[-1].rule)
-    return _refusal(versions[-1])
-
-
-def _refusal(version: VersionAnswer) -> Outcome:
-    return Outcome(HELD if version.outcome == "held" else WITHHELD, version.reason, version.rule)
+        return []
 
 
 def client_commands(nodes: dict[str, Node]) -> list[str]:
