@@ -112,7 +112,11 @@ class TestUnreadable:
         assert (place(problem), problem.found) == (("taxii-fed.yaml", 1, 1), "a list")
 
     def test_a_text_at_the_top(self, write):
-        assert only(write("node\n")).found == "'node'"
+        assert only(write("node\n")).found == "a text"
+
+    def test_a_file_named_by_mistake_is_not_repeated(self, folder):
+        key = (folder / "node.key").read_text().strip()
+        assert key not in only(folder / "node.key").render()
 
     def test_bytes_that_are_not_utf_8(self, folder):
         path = folder / "taxii-fed.yaml"
@@ -149,6 +153,7 @@ class TestNotYaml:
             ("node: a\x07b\n", (1, 8), "U+0007"),
             ("node: " + "[" * 60 + "]" * 60 + "\n", (1, 36), "nested deeper than 30 levels"),
             ("node: " + "[" * 5000, (1, 36), "nested deeper than 30 levels"),
+            ('node: "\\UFFFFFFFF"\n', (1, 10), "no such character"),
             ("%YAML 3.0\n---\nnode: x\n", (1, 1), "incompatible"),
         ],
     )
@@ -165,6 +170,10 @@ class TestNotYaml:
         text = FULL.replace("to: {community: hk-banking}", "to: &banks {community: hk-banking}")
         (problem,) = told(write(text + "never:\n  no:\n    to: {<<: *banks}\n"))
         assert (problem.path, "merge keys are not read" in problem.message) == ('never.no.to."<<"', True)
+
+    def test_aliases_that_nest_are_bounded(self, write):
+        chain = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 60))
+        assert "nested deeper than 30 levels" in only(write(chain)).message
 
     def test_aliases_that_multiply_are_bounded(self, write):
         bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

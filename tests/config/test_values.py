@@ -3,11 +3,11 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from taxii_fed.config import scalars
+from taxii_fed.config import credentials, scalars
 from taxii_fed.config.load import load
 from taxii_fed.core.levels import Level
 from taxii_fed.core.timestamps import parse_rfc3339
@@ -75,12 +75,15 @@ def test_white_is_clear():
 
 READERS = [
     scalars.line, scalars.name, scalars.path_segment, scalars.account_name, scalars.uuid4, scalars.flag, scalars.tlp, scalars.size,
-    scalars.percent, scalars.instant, scalars.address, scalars.network, scalars.web_url, scalars.base_url, scalars.proxy_url,
-    scalars.secret_text, scalars.node_key, scalars.password_hash, scalars.token_hash, scalars.store_address, scalars.Duration(),
+    scalars.percent, scalars.instant, scalars.address, scalars.network, scalars.web_url, scalars.base_url, credentials.proxy_url,
+    credentials.secret_text, credentials.node_key, credentials.password_hash, credentials.token_hash, scalars.store_address, scalars.Duration(),
     scalars.Whole(0, 100), scalars.OneOf(("a", "b")),
 ]  # fmt: skip
 
 
+@example(scalars.web_url, "http://[x")
+@example(credentials.proxy_url, "http://[x")
+@example(credentials.proxy_url, "http://x:99999")
 @given(st.sampled_from(READERS), st.one_of(st.text(), st.from_regex(r"[0-9:./%TZ+a-z@\[\]-]{0,40}", fullmatch=True)))
 def test_any_text_is_read_or_refused_as_a_mistake(reader, text):
     # anything else than a mistake would end in a traceback

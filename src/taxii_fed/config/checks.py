@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from taxii_fed.config.declared import mapping, texts
+from taxii_fed.config.marked import Mapping, Scalar
 from taxii_fed.config.problems import shown
 from taxii_fed.config.scalars import mistake
 from taxii_fed.config.section import KEY, Errors
-from taxii_fed.config.source import Mapping, Scalar
 from taxii_fed.core.facts import LOCAL
 
 Place = tuple[str | int, ...]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SecretBytes, SecretStr, WithJsonSchema
 
-from taxii_fed.config import scalars
+from taxii_fed.config import credentials, scalars
 from taxii_fed.config.scalars import UUID, Address, Duration, Matching, Network, OneOf, StoreAddress, Whole, mistake
 from taxii_fed.config.section import Several
 from taxii_fed.config.value import NameOf, Value, string, word
@@ -170,11 +170,11 @@ AllowedNetworks = Annotated[
 # -- credentials ---------------------------------------------------------------------------------------------------------
 
 _ONLY_OUTSIDE = {"x-only-outside": True}
-Secret = Annotated[SecretStr, Value(scalars.secret_text, _ONLY_OUTSIDE)]
-NodeKey = Annotated[SecretBytes, Value(scalars.node_key, _ONLY_OUTSIDE)]
-ProxyUrl = Annotated[SecretStr, Value(scalars.proxy_url, string(format="uri"))]
-PasswordHash = Annotated[SecretStr, Value(scalars.password_hash, string(pattern=r"^\$argon2id\$"))]
-TokenHash = Annotated[SecretStr, Value(scalars.token_hash, string(pattern="^[0-9a-fA-F]{64}$"))]
+Secret = Annotated[SecretStr, Value(credentials.secret_text, _ONLY_OUTSIDE)]
+NodeKey = Annotated[SecretBytes, Value(credentials.node_key, _ONLY_OUTSIDE)]
+ProxyUrl = Annotated[SecretStr, Value(credentials.proxy_url, string(format="uri"))]
+PasswordHash = Annotated[SecretStr, Value(credentials.password_hash, string(pattern=r"^\$argon2id\$"))]
+TokenHash = Annotated[SecretStr, Value(credentials.token_hash, string(pattern="^[0-9a-fA-F]{64}$"))]
 HeaderName = Annotated[
     str,
     Value(Matching("[A-Za-z0-9-]{1,100}", "the name of an HTTP header, such as X-Api-Key"), string(pattern="^[A-Za-z0-9-]+$")),

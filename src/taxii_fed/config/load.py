@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from taxii_fed.config.checks import between_entries
 from taxii_fed.config.declared import Declared
+from taxii_fed.config.marked import Mapping, Scalar, Sequence
 from taxii_fed.config.problems import Mark, Problem, Source, path_text, problem_at, shown
 from taxii_fed.config.scalars import is_outside
 from taxii_fed.config.schema import Settings
 from taxii_fed.config.section import KEY
-from taxii_fed.config.source import Mapping, Scalar, Sequence, Tree, parse_tree, read_tree
+from taxii_fed.config.source import Tree, parse_tree, read_tree
 from taxii_fed.core.errors import ConfigError
 
 DEFAULT_STORE = "sqlite:taxii-fed.db"

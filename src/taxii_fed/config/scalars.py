@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretBytes, SecretStr
+from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from taxii_fed.config.marked import Mapping, Scalar
 from taxii_fed.config.problems import nearest, shown
-from taxii_fed.config.source import Mapping, Scalar
 from taxii_fed.core.levels import NAMES, Level
 from taxii_fed.core.timestamps import parse_rfc3339
 
@@ -355,60 +355,7 @@ def base_url(raw: Any) -> str:
     return web_url(raw).rstrip("/")
 
 
-# -- secrets -------------------------------------------------------------------------------------------------------------
-
-_OUTSIDE = "{env: NAME} or {file: PATH}"
-
-
-def secret_text(raw: Any) -> SecretStr:
-    """A secret. It may not stand in the file itself."""
-    if not is_outside(raw):
-        raise mistake("a secret does not belong in this file", expected=_OUTSIDE, secret=True)
-    text = text_of(raw)
-    if not text:
-        raise mistake("the secret is empty")
-    return SecretStr(text)
-
-
-def proxy_url(raw: Any) -> SecretStr:
-    """The URL of a proxy; with a password in it only from outside the file."""
-    text = text_of(raw)
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise mistake(expected="a URL such as http://proxy.example:3128", secret=True)
-    if parts.password is not None and not is_outside(raw):
-        raise mistake("a URL with a password in it", expected=_OUTSIDE, secret=True)
-    return SecretStr(text)
-
-
-def node_key(raw: Any) -> SecretBytes:
-    """The node's key: at least 32 bytes, written as hex digits, from outside the file."""
-    if not is_outside(raw):
-        raise mistake("the node's key does not belong in this file", expected=_OUTSIDE, secret=True)
-    text = text_of(raw).strip()
-    advice = "at least 64 hex digits, such as 'openssl rand -hex 32' makes"
-    if not re.fullmatch(r"(?:[0-9a-fA-F]{2}){32,}", text):
-        raise mistake("the node's key is not usable", expected=advice, secret=True)
-    key = bytes.fromhex(text)
-    if len(set(key)) < 8:
-        raise mistake("the node's key is not random", expected=advice, secret=True)
-    return SecretBytes(key)
-
-
-def password_hash(raw: Any) -> SecretStr:
-    """An argon2id hash in its usual written form."""
-    text = text_of(raw)
-    if not re.fullmatch(r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,4},p=\d{1,3}\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}", text):
-        raise mistake(expected="an argon2id hash in single quotes, such as 'taxii-fed hash-password' prints", secret=True)
-    return SecretStr(text)
-
-
-def token_hash(raw: Any) -> SecretStr:
-    """The SHA-256 of a token, as 64 hex digits."""
-    text = text_of(raw).lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise mistake(expected="the SHA-256 of a token as 64 hex digits, such as 'taxii-fed token' prints", secret=True)
-    return SecretStr(text)
+# -- the store ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

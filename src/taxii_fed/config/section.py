@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from taxii_fed.config.marked import Scalar
 from taxii_fed.config.problems import nearest, shown
 from taxii_fed.config.scalars import mistake
-from taxii_fed.config.source import Scalar
 
 Errors = Iterator[tuple[tuple[str | int, ...], PydanticCustomError]]
 """Places, relative to the mapping that is looked at, and what is wrong there."""
