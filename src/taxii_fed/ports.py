@@ -184,6 +184,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """The objects of a page: their stamps, ascending; their bodies in that order, joined by commas; and whether more matched."""
+
+    dates: Sequence[int]
+    text: bytes
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a reader stands: what the store knows of (party, collection) in one look.
 
@@ -276,6 +285,10 @@ class Reader(Protocol):
 
     def page(self, view: int, query: ObjectQuery, *, bodies: bool = True) -> Page:
         """Return the page that `core.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
+        ...
+
+    def contents(self, view: int, query: ObjectQuery) -> Contents:
+        """Return the same page as `page` does with bodies, as one text: what most requests are for."""
         ...
 
     def shown(self, view: int, given_id: str) -> bool:

@@ -49,11 +49,16 @@ def connect(path: Path, *, busy_seconds: float, writes: bool) -> sqlite3.Connect
     try:
         for pragma in _WRITER if writes else _READER:
             db.execute(f"PRAGMA {pragma}")
+        if not writes:
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_JOINED)
     except BaseException:
         db.close()
         raise
     return db
 
+
+MAX_JOINED = 64_000_000
+"""Bytes of one value, and so of a page that SQLite joins: the memory that a reading connection may take for it."""
 
 _READER = ("query_only = ON", "temp_store = MEMORY", "cache_size = -8000")
 _WRITER = (

@@ -10,9 +10,9 @@ import orjson
 
 from taxii_fed.core.facts import Use
 from taxii_fed.core.query import ObjectQuery
-from taxii_fed.ports import Entry, Page
+from taxii_fed.ports import Contents, Entry, Page
 from taxii_fed.storage.sqlite.names import Names, as_json
-from taxii_fed.storage.sqlite.pages import read_page
+from taxii_fed.storage.sqlite.pages import read_contents, read_page
 from taxii_fed.storage.sqlite.traits import is_derived, rank_of
 
 _ENTRY = """
@@ -81,6 +81,10 @@ class EntryReader:
     def page(self, view: int, query: ObjectQuery, *, bodies: bool = True) -> Page:
         """Return the page that `core.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
         return read_page(self._db, view, query, bodies=bodies)
+
+    def contents(self, view: int, query: ObjectQuery) -> Contents:
+        """Return the same page as `page` does with bodies, as one text."""
+        return read_contents(self._db, view, query)
 
     def shown(self, view: int, given_id: str) -> bool:
         """Return whether the view holds any live, shown entry of that id."""

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, partial
 from typing import cast
 
 import orjson
 
 from taxii_fed.core.query import ObjectQuery
-from taxii_fed.ports import Page, Row
+from taxii_fed.ports import Contents, Page, Row
 from taxii_fed.storage.sqlite.names import as_json
 from taxii_fed.storage.sqlite.traits import LISTED, wanted_mask
 
 _END = 1 << 62
+_WITHOUT_BODIES = "e.date_added, b.id, b.version_text, b.spec_version, x''"
+_WITH_BODIES = "e.date_added, b.id, b.version_text, b.spec_version, b.content"
+_CONTENTS = "e.date_added AS date_added, b.content AS content"
+# Rows come in the order of the inner query, which is that of the page.
+_JOINED = "SELECT group_concat(date_added), CAST(group_concat(content) AS BLOB) FROM"
 _row = cast("type[Row]", partial(tuple.__new__, Row))
 
 
 def read_page(db: sqlite3.Connection, view: int, query: ObjectQuery, *, bodies: bool) -> Page:
     """Return one page of a view. ``max_bytes`` cuts it only where bodies are given."""
-    statement, parameters = _statement(view, query, bodies=bodies)
+    statement, parameters = _statement(view, query, _WITH_BODIES if bodies else _WITHOUT_BODIES)
     cursor = db.execute(statement, parameters)
     if bodies and query.max_bytes is not None:
         return _within(cursor, query.limit, query.max_bytes)
@@ -33,6 +39,33 @@ def read_page(db: sqlite3.Connection, view: int, query: ObjectQuery, *, bodies: 
     if len(rows) > query.limit:
         return Page(rows[: query.limit], more=True)
     return Page(rows, more=False)
+
+
+def read_contents(db: sqlite3.Connection, view: int, query: ObjectQuery) -> Contents:
+    """Return the stamps and the joined bodies of the page that `read_page` gives.
+
+    SQLite joins them in one step, at a third of the cost of a thousand rows. It holds ``MAX_JOINED`` bytes at the most; what goes beyond
+    that, or has to be cut by ``max_bytes``, is joined here.
+    """
+    statement, parameters = _statement(view, query, _CONTENTS)
+    try:
+        dates, text = db.execute(f"{_JOINED} ({statement})", {**parameters, "most": query.limit}).fetchone()
+    except sqlite3.DataError:
+        return _joined_here(db, view, query)
+    if dates is None:
+        return Contents((), b"", more=False)
+    stamps = orjson.loads(f"[{dates}]")
+    if query.max_bytes is not None and len(text) - len(stamps) + 1 > query.max_bytes and len(stamps) > 1:
+        return _joined_here(db, view, query)
+    more = len(stamps) == query.limit and bool(
+        read_page(db, view, replace(query, after=stamps[-1], limit=1), bodies=False).rows
+    )
+    return Contents(stamps, text, more)
+
+
+def _joined_here(db: sqlite3.Connection, view: int, query: ObjectQuery) -> Contents:
+    page = read_page(db, view, query, bodies=True)
+    return Contents([row.date_added for row in page.rows], b",".join([row.body for row in page.rows]), page.more)
 
 
 def _within(rows: Iterator[tuple[object, ...]], limit: int, max_bytes: int) -> Page:
@@ -49,7 +82,7 @@ def _within(rows: Iterator[tuple[object, ...]], limit: int, max_bytes: int) -> P
     return Page(list(map(_row, taken)), more=more)
 
 
-def _statement(view: int, query: ObjectQuery, *, bodies: bool) -> tuple[str, dict[str, object]]:
+def _statement(view: int, query: ObjectQuery, columns: str) -> tuple[str, dict[str, object]]:
     mask = wanted_mask(query)
     instants = frozenset[int]() if query.versions.all else query.versions.instants - {0}
     parameters: dict[str, object] = {
@@ -59,7 +92,7 @@ def _statement(view: int, query: ObjectQuery, *, bodies: bool) -> tuple[str, dic
     }
     plain = query.ids is None and query.types is None and query.spec_versions is None
     if plain and mask == LISTED and not instants:
-        return _listed(bodies), parameters
+        return _listed(columns), parameters
     parameters |= {
         "mask": mask,
         "instants": as_json(instants),
@@ -68,30 +101,26 @@ def _statement(view: int, query: ObjectQuery, *, bodies: bool) -> tuple[str, dic
         "editions": _json_or_null(query.spec_versions),
     }
     if query.ids is not None:
-        return _by_id(bodies), parameters
-    return _merged(bodies, query.types is not None, query.spec_versions is not None, bool(instants)), parameters
+        return _by_id(columns), parameters
+    return _merged(columns, query.types is not None, query.spec_versions is not None, bool(instants)), parameters
 
 
 def _json_or_null(values: tuple[str, ...] | None) -> str | None:
     return None if values is None else orjson.dumps(values).decode()
 
 
-def _columns(bodies: bool) -> str:
-    return f"e.date_added, b.id, b.version_text, b.spec_version, {'b.content' if bodies else 'NULL'}"
-
-
-def _look_up(bodies: bool) -> str:
+def _look_up(columns: str) -> str:
     """``found`` is ordered and limited; the join is fixed to follow it, so sorting bodies again is saved."""
     return f"""
-SELECT {_columns(bodies)}
+SELECT {columns}
 FROM found CROSS JOIN entry AS e ON e.view = :view AND e.date_added = found.date_added
 CROSS JOIN body AS b ON b.key = e.body"""
 
 
 @cache
-def _listed(bodies: bool) -> str:
+def _listed(columns: str) -> str:
     return f"""
-SELECT {_columns(bodies)}
+SELECT {columns}
 FROM entry AS e INDEXED BY entry_listed CROSS JOIN body AS b ON b.key = e.body
 WHERE e.view = :view AND e.date_added > :after AND e.standing & 5 = 5
 ORDER BY e.date_added LIMIT :most"""
@@ -106,7 +135,7 @@ _AT_INSTANTS = """
 
 
 @cache
-def _by_id(bodies: bool) -> str:
+def _by_id(columns: str) -> str:
     return f"""
 WITH found (date_added) AS (
     SELECT e.date_added
@@ -116,11 +145,11 @@ WITH found (date_added) AS (
     WHERE o.id IN (SELECT value FROM json_each(:ids)) AND e.standing IS NOT NULL AND e.date_added > :after
         AND ((:mask >> (e.standing & 15)) & 1 OR {_AT_INSTANTS}) AND {_PASSES}
     ORDER BY 1 LIMIT :most)
-{_look_up(bodies)}"""
+{_look_up(columns)}"""
 
 
 @cache
-def _merged(bodies: bool, types: bool, editions: bool, instants: bool) -> str:
+def _merged(columns: str, types: bool, editions: bool, instants: bool) -> str:
     """Return the merge of ranges, with the entries of some instants beside it.
 
     The standings that occur in the view are found by hopping over the index, so that ranges that do not exist cost nothing.
@@ -170,4 +199,4 @@ merged (date_added, type, standing) AS (
     FROM merged WHERE merged.date_added < {_END}
     ORDER BY 1 LIMIT :most),
 found (date_added) AS (SELECT date_added FROM merged {beside})
-{_look_up(bodies)}"""
+{_look_up(columns)}"""

@@ -68,11 +68,13 @@ CREATE INDEX entry_by_type ON entry (view, type, standing, date_added) WHERE sta
 CREATE INDEX entry_by_object ON entry (object, view, standing, date_added);
 CREATE INDEX entry_by_source ON entry (source, view) WHERE source <> object;
 
-CREATE TABLE given (object INTEGER NOT NULL, version INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (object, version, digest)) WITHOUT ROWID;
+CREATE TABLE given (
+    object INTEGER NOT NULL, version INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (object, version, digest)) WITHOUT ROWID;
 
 CREATE TABLE in_force (revision INTEGER PRIMARY KEY, at INTEGER NOT NULL, fingerprint TEXT NOT NULL, doc BLOB NOT NULL);
 
-CREATE TABLE wake (at INTEGER NOT NULL, collection TEXT NOT NULL, object_id TEXT NOT NULL, PRIMARY KEY (at, collection, object_id)) WITHOUT ROWID;
+CREATE TABLE wake (
+    at INTEGER NOT NULL, collection TEXT NOT NULL, object_id TEXT NOT NULL, PRIMARY KEY (at, collection, object_id)) WITHOUT ROWID;
 CREATE INDEX wake_by_collection ON wake (collection, at);
 CREATE INDEX wake_by_object ON wake (object_id);
 

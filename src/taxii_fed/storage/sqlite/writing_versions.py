@@ -64,8 +64,17 @@ class VersionWriter:
                 )
             )
             rows.append(
-                (key, collection, numbers[version.object_id], version.version, version.spec_version, version.digest, body)
-                + (version.received_at, *where_from)
+                (
+                    key,
+                    collection,
+                    numbers[version.object_id],
+                    version.version,
+                    version.spec_version,
+                    version.digest,
+                    body,
+                    version.received_at,
+                    *where_from,
+                )
             )
             edges.extend((numbers[target], use, collection, key) for target, use in version.edges)
             self._new_bodies[key] = body
