@@ -40,9 +40,17 @@ def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"
 
 
 def run(
-    address: tuple[str, int], requests: Callable[[], bytes], *, seconds: float, connections: int = 16, expect: bytes = b"200"
+    address: tuple[str, int],
+    requests: Callable[[], bytes | None],
+    *,
+    seconds: float,
+    connections: int = 16,
+    expect: bytes = b"200",
 ) -> Load:
-    """Keep ``connections`` requests under way for ``seconds`` and return what was measured. Raises `AnswerError`."""
+    """Keep ``connections`` requests under way for ``seconds``, or until ``requests`` gives None, and return what was measured.
+
+    Raises `AnswerError` for an answer with another status than ``expect``.
+    """
     waits: list[float] = []
     poller = select.epoll()
     open_connections: dict[int, _Connection] = {}
@@ -51,7 +59,8 @@ def run(
     size = 0
     try:
         for _ in range(connections):
-            _start(_Connection(address, expect), requests(), poller, open_connections)
+            if (message := requests()) is not None:
+                _start(_Connection(address, expect), message, poller, open_connections)
         while open_connections:
             for number, _ in poller.poll(30):
                 connection = open_connections[number]
@@ -62,10 +71,11 @@ def run(
                 size = connection.size
                 poller.unregister(number)
                 del open_connections[number]
-                if now < deadline:
-                    _start(connection, requests(), poller, open_connections)
-                else:
+                message = requests() if now < deadline else None
+                if message is None:
                     connection.close()
+                else:
+                    _start(connection, message, poller, open_connections)
     finally:
         for connection in open_connections.values():
             connection.close()
@@ -92,14 +102,14 @@ def ask(address: tuple[str, int], message: bytes, *, expect: bytes = b"200") -> 
     return connection.headers, connection.body
 
 
-def always(message: bytes) -> Callable[[], bytes]:
+def always(message: bytes) -> Callable[[], bytes | None]:
     """Return a source that gives the same request over and over."""
     return lambda: message
 
 
-def in_turn(messages: Iterator[bytes]) -> Callable[[], bytes]:
-    """Return a source that gives one request after the other."""
-    return lambda: next(messages)
+def in_turn(messages: Iterator[bytes]) -> Callable[[], bytes | None]:
+    """Return a source that gives one request after the other, each once."""
+    return lambda: next(messages, None)
 
 
 def _start(connection: _Connection, message: bytes, poller: select.epoll, table: dict[int, _Connection]) -> None:
@@ -134,6 +144,8 @@ class _Connection:
         return bytes(self._buffer[self._body_at : self._end])
 
     def send(self, message: bytes) -> None:
+        if self.headers.get("connection", "").lower() == "close":
+            self.close()
         self._filled = self._end = 0
         self.sent_at = time.perf_counter()
         if self._socket is None:
@@ -154,8 +166,6 @@ class _Connection:
             self._read_head()
         if not self._end or self._filled < self._end:
             return False
-        if self.headers.get("connection", "").lower() == "close":
-            self.close()
         return True
 
     def close(self) -> None:
