@@ -64,7 +64,6 @@ class Moving(RuleBasedStateMachine):
         return in_force(parties=tuple(self.parties.values()), share=SHARES, never=self.never, change=CHANGES)
 
     def _apply(self) -> None:
-        self.kit.clock.pass_(5)
         self.kit.put_in_force(self._rules())
 
     def _signatures(self) -> dict[str, str]:
@@ -102,6 +101,7 @@ class Moving(RuleBasedStateMachine):
 
     @rule(veto=st.booleans())
     def change_rules(self, veto: bool) -> None:
+        self.kit.clock.pass_(5)
         before = self._signatures()
         self.never = (
             (Never(name="victims", to=To(but_not=(To(party=("ant",)),)), what=What(label=("victim",))),) if veto else ()
@@ -109,12 +109,14 @@ class Moving(RuleBasedStateMachine):
         self._watched(before, self._apply)
 
     def _move(self, name: str, party: Party) -> None:
+        self.kit.clock.pass_(5)
         before = self._signatures()
         self.parties[name] = party
         self._watched(before, self._apply)
 
     def _watched(self, before: dict[str, str], act) -> None:
         """Do something; whoever it does not concern must notice nothing."""
+        self.kit.waker.wake_due()
         held = {name: self.kit.dated(name) for name in NAMES}
         act()
         after = self._signatures()

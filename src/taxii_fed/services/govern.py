@@ -16,8 +16,9 @@ import os
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from taxii_fed.core.errors import RefusedError, StoreUnavailableError
 from taxii_fed.core.facts import Json
@@ -100,6 +101,8 @@ class Governor:
         for collection in present.collections.values():
             readers = reader.readers(collection.id)
             after = by_id.get(collection.id)
+            if not reader.walk(collection.id, "", 1).ids:
+                continue
             if after is None or any(name not in coming.parties for name in readers):
                 return bool(readers)
             held = {
@@ -130,34 +133,34 @@ class Governor:
 
         Raises `RefusedError` while another process does so with other rules.
         """
-        with self._lease() as _:
+        with self._lease() as held:
             with self._store.write() as writer:
                 under_way = writer.doc(APPLY, CURRENT)
                 if under_way is not None and under_way["fingerprint"] != fingerprint:
                     raise RefusedError("Another change of rules is under way; finish it first with `taxii-fed apply --resume`.")
                 if under_way is None:
                     writer.put_doc(APPLY, CURRENT, self._plan_doc(to_doc(coming), fingerprint))
-            self._run(progress)
+            self._run(held, progress)
 
     def resume(self, progress: Callable[[str, int], None] | None = None) -> bool:
         """Go on with a change that stopped half way; return whether there was one."""
         with self._store.read() as reader:
             if reader.doc(APPLY, CURRENT) is None:
                 return False
-        with self._lease():
-            self._run(progress)
+        with self._lease() as held:
+            self._run(held, progress)
         return True
 
     def regroup(self) -> None:
         """Carry out the passing of dates in rules and memberships: the same rules, as of now."""
-        with self._lease():
+        with self._lease() as held:
             with self._store.write() as writer:
                 applied = writer.in_force()
                 if applied is None:
                     return
                 if writer.doc(APPLY, CURRENT) is None:
                     writer.put_doc(APPLY, CURRENT, self._plan_doc(applied.doc, applied.fingerprint))
-            self._run(None)
+            self._run(held, None)
 
     def _plan_doc(self, doc: Json, fingerprint: str) -> Json:
         return {"doc": doc, "fingerprint": fingerprint, "at": self._clock.now(), "stage": SPLIT}
@@ -165,7 +168,7 @@ class Governor:
     def _lease(self) -> _Held:
         return _Held(self._store, self._owner, self._clock)
 
-    def _run(self, progress: Callable[[str, int], None] | None) -> None:
+    def _run(self, held: _Held, progress: Callable[[str, int], None] | None) -> None:
         while True:
             with self._store.read() as reader:
                 change = reader.doc(APPLY, CURRENT)
@@ -175,14 +178,12 @@ class Governor:
             if stage == SPLIT:
                 self._split(change)
             elif stage == WITHDRAW:
-                for _ in self._walk(change, TIGHTENED, progress):
-                    pass
+                self._walk(held, change, TIGHTENED, progress)
                 with self._store.write() as writer:
                     self._switch(writer, change["doc"], change["fingerprint"], change["at"], set(change["moving"]))
                     writer.put_doc(APPLY, CURRENT, {**change, "stage": RELEASE, "doc": None, "place": None})
             else:
-                for _ in self._walk(change, "", progress):
-                    pass
+                self._walk(held, change, "", progress)
                 with self._store.write() as writer:
                     writer.put_doc(APPLY, CURRENT, None)
 
@@ -270,12 +271,13 @@ class Governor:
 
     # -- steps 2 and 4 ------------------------------------------------------------------------------------------------------
 
-    def _walk(self, change: Json, event: str, progress: Callable[[str, int], None] | None) -> Iterator[None]:
-        """Settle every object of the moving collections, in chunks, the place kept with each; yields after each chunk."""
+    def _walk(self, held: _Held, change: Json, event: str, progress: Callable[[str, int], None] | None) -> None:
+        """Settle every object of the moving collections, in chunks, the place kept with each."""
         place = change.get("place") or {"collection": 0, "pass": 0, "last": ""}
         moving = change["moving"]
         done = 0
         while place["collection"] < len(moving):
+            held.renew()
             collection_id = moving[place["collection"]]
             with self._store.write() as writer:
                 tail = writer.walk(collection_id, place["last"], _CHUNK * 4)
@@ -293,7 +295,6 @@ class Governor:
             done += len(wanted)
             if progress is not None:
                 progress(change["stage"], done)
-            yield
 
     # -- step 3 -------------------------------------------------------------------------------------------------------------
 
@@ -316,12 +317,20 @@ class Governor:
         readers = writer.readers(collection.id)
         audiences = {name: audience_of(coming, party, collection.name, at) for name, party in coming.parties.items()}
         by_signature: dict[str, int] = {}
-        for name, view in sorted(readers.items(), key=lambda each: each[1]):
+        signatures: dict[int, str] = {}
+        for name, mapped in sorted(readers.items(), key=lambda each: each[1]):
+            view = mapped
             audience = audiences.get(name)
             if audience is None or not audience.reads:
                 writer.assign(collection.id, name, None, now)
-            else:
-                by_signature.setdefault(audience.signature, view)
+                continue
+            # Parties part here only where nothing was ever published; where something was, `_split` has parted them.
+            taken = signatures.setdefault(view, audience.signature)
+            if taken != audience.signature:
+                view = by_signature.get(audience.signature) or writer.create_view(collection.id, writer.view(view).head)
+                writer.assign(collection.id, name, view, now)
+                signatures[view] = audience.signature
+            by_signature.setdefault(audience.signature, view)
         for name, audience in sorted(audiences.items()):
             if name in readers or not audience.reads:
                 continue
@@ -342,7 +351,7 @@ class Governor:
 
 
 class _Held:
-    """The lease of whoever changes rules, renewed by every step through the store's own fencing of transactions."""
+    """The lease of whoever changes rules, renewed from chunk to chunk."""
 
     def __init__(self, store: Store, owner: str, clock: Clock) -> None:
         self._store = store
@@ -350,12 +359,16 @@ class _Held:
         self._clock = clock
         self._lease: Lease | None = None
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Self:
+        self.renew()
+        return self
+
+    def renew(self) -> None:
+        """Take or keep the lease. Raises `StoreUnavailableError` where another process has it; what was done stays done."""
         lease = self._store.lease(APPLY, self._owner, _LEASE_SECONDS, self._clock.now())
         if lease is None:
             raise StoreUnavailableError("Another process is putting rules in force; try again shortly.")
         self._lease = lease
-        return lease
 
     def __exit__(self, *_: object) -> None:
         if self._lease is not None:

@@ -90,14 +90,10 @@ class Settler:
         transition = writer.doc(TRANSITION, collection.id)
         result: list[tuple[View, tuple[Audience, ...]]] = []
         for view in writer.views(collection.id):
-            parties = sorted(readers.get(view.id, ()))
+            parties = sorted(name for name in readers.get(view.id, ()) if name in in_force.parties)
             if not parties:
                 continue
-            found = [
-                audience_of(in_force, in_force.parties[name], collection.name, at)
-                for name in parties[:1]
-                if name in in_force.parties
-            ]
+            found = [audience_of(in_force, in_force.parties[parties[0]], collection.name, at)]
             if transition is not None:
                 found.extend(coming_audiences(transition, parties, collection.name))
             result.append((view, tuple({audience.signature: audience for audience in found}.values())))
