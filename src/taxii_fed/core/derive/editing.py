@@ -14,7 +14,7 @@ from taxii_fed.core.derive.addresses import UnsureError, is_numeric_host
 from taxii_fed.core.derive.cutting import CutError, Json, Path, cut
 from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.identity import contributing_changed, own_level
-from taxii_fed.core.derive.known import known_extensions, known_properties
+from taxii_fed.core.derive.known import KNOWN_EXTENSIONS, known_properties
 from taxii_fed.core.derive.mail import find_mail, is_mail, is_pseudonym
 from taxii_fed.core.derive.markings import PROPERTY_MARKING, cut_marked
 from taxii_fed.core.derive.patterns import check_opaque, rewrite
@@ -50,6 +50,8 @@ def edit(obj: Json, edits: Edits, keys: Keys) -> Edited:
     """Return ``obj`` as a class may have it. Equal content, edits and keys give equal results; the input is never changed."""
     result, cut_names, problem = obj, frozenset[str](), ""
     reasons: set[str] = set()
+    if edits.changes and obj["type"] == "artifact" and "payload_bin" in obj:
+        return Edited(obj=obj, problem=UNTRANSFORMABLE, reasons=(UNTRANSFORMABLE,))
     if "granular_markings" in obj:
         result, cut_names, problem = cut_marked(obj, edits.ceiling, edits.marking_level)
         if problem:
@@ -213,7 +215,7 @@ class _Work:
     def _extensions(self, extensions: Json, path: Path) -> Json:
         changed: Json = {}
         for key, body in extensions.items():
-            if key in known_extensions() or not isinstance(body, dict):
+            if key in KNOWN_EXTENSIONS or not isinstance(body, dict):
                 new = self._any(body, (*path, key))
             else:
                 new = self._unknown_extension(body, (*path, key))

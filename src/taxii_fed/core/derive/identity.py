@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from stix2.canonicalization.Canonicalize import canonicalize
-
+from taxii_fed.core.canonical import canonical
 from taxii_fed.core.derive.cutting import Json, cut, leaves
 from taxii_fed.core.derive.references import UNTRANSFORMABLE
 from taxii_fed.core.facts import OBSERVABLE_TYPES
@@ -57,7 +56,7 @@ def observable_id(obj: Json) -> str:
             content[name] = _one_hash(obj[name]) if name == "hashes" else obj[name]
     if not content:
         return ""
-    return f"{obj['type']}--{uuid.uuid5(_NAMESPACE, canonicalize(content, utf8=False))}"
+    return f"{obj['type']}--{uuid.uuid5(_NAMESPACE, canonical(content).decode())}"
 
 
 def copy_id(source: Json, result: Json, keys: Keys, profile: str) -> str:
