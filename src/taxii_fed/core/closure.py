@@ -15,8 +15,9 @@ from enum import Enum
 from typing import Protocol
 
 from taxii_fed.core.derive import Edited, cut_language
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Json, Use
+from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Json, Use, facts_of
 from taxii_fed.core.levels import TLP_LEVELS
+from taxii_fed.core.links import LINKED
 from taxii_fed.core.sharing import Judge, Outcome, Reason, Verdict
 
 
@@ -54,7 +55,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one version comes to. ``content`` is None where the original goes out; ``because`` names the reference that decided."""
+    """What one version comes to. ``content`` is None where the original goes out; ``because`` names the reference that decided.
+
+    ``source`` is set in the result of a link: the id of the object whose copy it links (`core.links`); its ``key`` is then negative.
+    """
 
     key: int
     facts: Facts
@@ -67,6 +71,7 @@ class Result:
     because: str = ""
     wake_at: int | None = None
     held: bool = False
+    source: str = ""
 
 
 class Surroundings(Protocol):
@@ -117,6 +122,10 @@ class Copier(Protocol):
 
     def keyed_id(self, source_id: str) -> str:
         """Return the id of a derived copy of ``source_id`` for this audience."""
+        ...
+
+    def link(self, candidate: Candidate, copy: Json, verdict: Verdict) -> Json | None:
+        """Return the relationship of a copy to its source, None where the rules do not ask for one."""
         ...
 
 
@@ -184,7 +193,10 @@ class _Closure:
             self._shrink()
             if not (self._derive() or self._drop_unsupported()):
                 break
-        return {object_id: [self._result(state) for state in states] for object_id, states in self._states.items()}
+        return {
+            object_id: [result for state in states for result in self._results(state)]
+            for object_id, states in self._states.items()
+        }
 
     def _all(self) -> Iterator[_State]:
         for states in self._states.values():
@@ -417,6 +429,21 @@ class _Closure:
                 (item["marking_ref"], Use.GRANULAR) for item in content.get("granular_markings") or () if "marking_ref" in item
             )
         return named
+
+    def _results(self, state: _State) -> Iterator[Result]:
+        yield self._result(state)
+        link = self._copier.link(state.candidate, state.content, state.verdict) if state.present and state.content else None
+        if link is not None:
+            yield Result(
+                key=-state.candidate.key,
+                facts=facts_of(link, state.facts.provenance),
+                visible=True,
+                given_id=link["id"],
+                content=link,
+                rule=state.verdict.rule,
+                reasons=(LINKED,),
+                source=state.facts.id,
+            )
 
     def _result(self, state: _State) -> Result:
         verdict = state.verdict

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from taxii_fed.core import derive
 from taxii_fed.core.closure import Candidate, Copy
 from taxii_fed.core.derive import Edited, Edits
-from taxii_fed.core.facts import OBSERVABLE_TYPES
+from taxii_fed.core.facts import OBSERVABLE_TYPES, Json
 from taxii_fed.core.jsontext import dumps
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.levels import Level
+from taxii_fed.core.links import link_of
 from taxii_fed.core.markings import Meanings, Word
 from taxii_fed.core.sharing import Audience, Reason, Verdict
 
@@ -70,6 +71,12 @@ class AudienceCopier:
     def keyed_id(self, source_id: str) -> str:
         """Return the id of a derived copy of ``source_id`` for this audience."""
         return self._keys.derived_id(source_id, self._profile)
+
+    def link(self, candidate: Candidate, copy: Json, verdict: Verdict) -> Json | None:
+        """Return the relationship of a copy to its source, None where the rules do not all ask for one."""
+        if not self._edits_of(verdict).link:
+            return None
+        return link_of(copy, candidate.facts.id, self._creator, self._keys)
 
     def _edits_of(self, verdict: Verdict) -> Edits:
         key = (*(change.name for change in verdict.changes), verdict.ceiling)

@@ -99,7 +99,7 @@ class _Copies:
             spec_version=facts.spec_version,
             version=facts.version,
             version_text=facts.version_text or EPOCH_VERSION,
-            source=facts.id,
+            source=result.source or facts.id,
             source_key=result.key,
             rank=Rank(),
             rule=result.rule,
@@ -127,7 +127,9 @@ class _Copies:
         wanted = self._digest(result)
         last = self._last.get(result.given_id, -1)
         taken = {version for version, content in noted if content != wanted}
-        visible = [row for row in self._results[result.facts.id] if row.visible]
+        if result.source:  # a link is the same for every version of the copy
+            return natural if natural not in taken else max(version for version, _ in noted) + _MILLISECOND
+        visible = [row for row in self._results[result.facts.id] if row.visible and not row.source]
         if max(visible, key=lambda row: row.facts.version).key != result.key:
             return natural if natural not in taken else None
         again = [version for version, content in noted if content == wanted and version > last]

@@ -161,7 +161,7 @@ class Explainer:
         view_id = reader.readers(collection.id).get(party)
         view = reader.view(view_id) if view_id is not None else None
         region = Region(self._keys, loaded, [(view, (audience,))] if view is not None else [], {object_id}, frozenset())
-        return region.explain(object_id, view, audience)
+        return [row for row in region.explain(object_id, view, audience) if not row.source]
 
     def _version(
         self,

@@ -483,14 +483,16 @@ class _Outside:
 
 def _meet(found: Sequence[Mapping[str, list[Result]]]) -> dict[str, list[Result]]:
     """Return what all audiences see alike, for the time in which rules change: never more than before, never more than after."""
-    met: dict[str, list[Result]] = {}
-    for object_id, rows in found[0].items():
-        met[object_id] = [
-            row if all(_alike(row, other[object_id][index]) for other in found[1:]) else replace(row, visible=False)
-            for index, row in enumerate(rows)
+    others = [{row.key: row for rows in each.values() for row in rows} for each in found[1:]]
+    return {
+        object_id: [
+            row if all(_alike(row, other.get(row.key)) for other in others) else replace(row, visible=False) for row in rows
         ]
-    return met
+        for object_id, rows in found[0].items()
+    }
 
 
-def _alike(one: Result, other: Result) -> bool:
-    return one.visible and other.visible and one.given_id == other.given_id and one.content == other.content
+def _alike(one: Result, other: Result | None) -> bool:
+    return (
+        other is not None and one.visible and other.visible and one.given_id == other.given_id and one.content == other.content
+    )
