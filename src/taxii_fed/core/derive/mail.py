@@ -19,6 +19,7 @@ _SPOKEN = re.compile(
 )
 _PLAIN = re.compile(rf"{_LOCAL_CHARACTER}+@(?:{_DOMAIN})")
 _PSEUDONYM = re.compile(r"[0-9a-f]{16,64}@pseudonym\.invalid")
+_IN_SIGNS = re.compile(rf"[^\w]*{_PSEUDONYM.pattern}")
 _WORTH_FOLDING = re.compile(r"@|[0-9A-Za-z+/]{14}|[^\x20-\x7e\t\n\r]|%|&[#a-z]|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
 _WORTH_SEARCHING = re.compile(r"@|[\[({<]\s?at\s?[\])}>]|\bat\s.*\bdot\b|[_-]at[_-]", re.IGNORECASE | re.DOTALL)
 
@@ -40,7 +41,9 @@ def find_mail(text: str) -> list[MailHit]:
         if not _WORTH_SEARCHING.search(folding.text):
             continue
         for pattern in (_MAIL, _SPOKEN):
-            spans.extend(folding.span(*match.span()) for match in pattern.finditer(folding.text) if not is_pseudonym(match[0]))
+            spans.extend(
+                folding.span(*match.span()) for match in pattern.finditer(folding.text) if not _IN_SIGNS.fullmatch(match[0])
+            )
     merged: list[MailHit] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if merged and start < merged[-1].end:

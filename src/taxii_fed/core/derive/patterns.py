@@ -96,7 +96,10 @@ def _generalise(pattern: str, test: Comparison, prefixes: Prefixes) -> list[Subs
         return [(test.span, _any_of(pattern[slice(*test.path_span)], test.literals, new))]
     if test.operator not in {"=", "ISSUBSET"}:
         raise UnsureError
-    return [(test.operator_span, "ISSUBSET"), (test.literals[0].span, new[0])]
+    start, end = test.operator_span
+    before, after = pattern[start - 1], pattern[end]
+    operator = f"{'' if before.isspace() else ' '}ISSUBSET{'' if after.isspace() else ' '}"
+    return [(test.operator_span, operator), (test.literals[0].span, new[0])]
 
 
 def _any_of(path: str, old: tuple[Literal, ...], new: list[str]) -> str:
@@ -112,7 +115,7 @@ def _wide(test: Comparison, literal: Literal, prefixes: Prefixes) -> str:
     value = literal.value
     names_address = _IP_PATH.search(test.path) is not None
     if value is None:
-        if (names_address and not literal.text.startswith("t'")) or _may_be_packed(test, literal):
+        if (names_address and not literal.text.startswith("t'")) or _may_be_packed(literal):
             raise UnsureError
         return literal.text
     exact = read_exact(value)
@@ -143,9 +146,9 @@ def _may_be_partial(test: Comparison, value: str) -> bool:
     return tells_something and test.path.startswith(("ipv4-addr:", "ipv6-addr:"))
 
 
-def _may_be_packed(test: Comparison, literal: Literal) -> bool:
-    """Return whether bytes, given in hexadecimal or base 64, may hold an address."""
-    return literal.text[:2] in {"h'", "b'"} and len(literal.text) > len("h'000000'") and "hashes" not in test.path
+def _may_be_packed(literal: Literal) -> bool:
+    """Return whether a literal is of bytes, in hexadecimal or base 64, enough of them to hold an address."""
+    return literal.text[:2] in {"h'", "b'"} and len(literal.text) > len("h'000000'")
 
 
 def _may_hide_address(text: str) -> bool:
@@ -171,7 +174,7 @@ def _pseudonymise(test: Comparison, key: str, keys: Keys) -> list[Substitution]:
     for literal in test.literals:
         value = literal.value
         if value is None:
-            if _MAIL_PATH.search(test.path) or _may_be_packed(test, literal):
+            if _MAIL_PATH.search(test.path) or _may_be_packed(literal):
                 raise UnsureError
         elif not is_pseudonym(value) and _holds_mail(test, value):
             if test.operator not in {"=", "!=", "IN"} or not _is_whole_mail(test, value):
