@@ -152,7 +152,7 @@ class Moving(RuleBasedStateMachine):
 
 
 TestMoving = pytest.mark.invariant("I2", "I7", "I10")(Moving.TestCase)
-TestMoving.settings = settings(max_examples=15, stateful_step_count=15)
+TestMoving.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
 
 
 @pytest.mark.invariant("I2")

@@ -13,9 +13,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodekit import Kit, identity, in_force, indicator, malware, memory_folder, note, open_kit, relationship, report, stix_id
+from nodekit import (
+    Kit,
+    identity,
+    in_force,
+    indicator,
+    malware,
+    marked,
+    memory_folder,
+    note,
+    open_kit,
+    relationship,
+    report,
+    sdo,
+    stix_id,
+)
+from taxii_fed.core.derive import observable_id
 from taxii_fed.core.facts import references_of
-from taxii_fed.core.levels import Level
+from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.core.rules import Change, Hold, InForce, Never, Party, Share, To, What
 
@@ -32,8 +47,53 @@ POOL = [
     *(stix_id("report", number) for number in range(2)),
     *(stix_id("note", number) for number in range(2)),
     *(stix_id("relationship", number) for number in range(3)),
+    *(stix_id("observed-data", number) for number in range(2)),
 ]
 refs = st.lists(st.sampled_from(POOL), min_size=1, max_size=3, unique=True)
+
+
+STATEMENT, CLAIM = stix_id("marking-definition", 1), stix_id("marking-definition", 2)
+ADDRESSES = ["198.51.100.7", "198.51.100.8", "203.0.113.9"]
+
+
+def marking_definitions() -> list[dict]:
+    """A plain statement, and one whose text claims a level, which makes it unknown."""
+    common = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "created": "2026-01-01T00:00:00.000Z",
+        "definition_type": "statement",
+    }
+    return [
+        {**common, "id": STATEMENT, "definition": {"statement": "For defence only."}},
+        {**common, "id": CLAIM, "definition": {"statement": "TLP:RED"}},
+    ]
+
+
+def address(number: int, level: Level | None) -> dict:
+    obj = {"type": "ipv4-addr", "spec_version": "2.1", "value": ADDRESSES[number]}
+    return marked({**obj, "id": observable_id(obj)}, level)
+
+
+def traffic(source: int, target: int, level: Level | None) -> dict:
+    refs = {"src_ref": address(source, None)["id"], "dst_ref": address(target, None)["id"]}
+    obj = {"type": "network-traffic", "spec_version": "2.1", "protocols": ["tcp"], **refs}
+    return marked({**obj, "id": observable_id(obj)}, level)
+
+
+def observed(number: int, refs: list[str], level: Level | None) -> dict:
+    times = {"first_observed": "2026-02-09T07:00:00Z", "last_observed": "2026-02-09T07:00:00Z", "number_observed": 1}
+    return sdo("observed-data", number, level=level, object_refs=refs, **times)
+
+
+def translation(number: int, target: str, level: Level | None) -> dict:
+    return sdo(
+        "language-content",
+        number,
+        level=level,
+        object_ref=target,
+        contents={"de": {"description": "Hinweis", "name": "Anzeiger"}},
+    )
 
 
 @st.composite
@@ -41,15 +101,23 @@ def objects(draw: st.DrawFn) -> list[dict]:
     """A small collection with references in every direction, cycles among them."""
     found = []
     for number in range(draw(st.integers(1, 4))):
-        pattern = draw(st.sampled_from(["[domain-name:value = 'a.example']", "[ipv4-addr:value = '198.51.100.7']"]))
-        more = {"labels": draw(labels)} if draw(st.booleans()) else {}
+        more: dict = {
+            "pattern": draw(st.sampled_from(["[domain-name:value = 'a.example']", "[ipv4-addr:value = '198.51.100.7']"]))
+        }
+        more["labels"] = draw(labels) if draw(st.booleans()) else []
         creator = draw(st.sampled_from([None, 0, 1]))
-        if creator is not None:
-            more["created_by_ref"] = stix_id("identity", creator)
-        more = {key: value for key, value in more.items() if value}
-        found.append(indicator(number, level=draw(levels), pattern=pattern, **more))
+        more["created_by_ref"] = stix_id("identity", creator) if creator is not None else ""
         if draw(st.booleans()):
-            found.append(indicator(number, level=draw(levels), pattern=pattern, version=1, **more))
+            more["description"] = "Seen at 198.51.100.7"
+            mark = draw(st.sampled_from([TLP2_IDS[Level.RED], CLAIM, STATEMENT]))
+            more["granular_markings"] = [{"marking_ref": mark, "selectors": ["description"]}] if draw(st.booleans()) else []
+        more = {key: value for key, value in more.items() if value}
+        made = indicator(number, level=draw(levels), **more)
+        if draw(st.booleans()):
+            made["object_marking_refs"] = [*made["object_marking_refs"], draw(st.sampled_from([STATEMENT, CLAIM]))]
+        found.append(made)
+        if draw(st.booleans()):
+            found.append(indicator(number, level=draw(levels), version=1, **more))
     found += [malware(number, level=draw(levels)) for number in range(draw(st.integers(0, 3)))]
     found += [
         identity(number, level=draw(st.sampled_from([None, Level.GREEN, Level.RED])))
@@ -59,6 +127,20 @@ def objects(draw: st.DrawFn) -> list[dict]:
     found += [note(number, draw(refs), level=draw(levels)) for number in range(draw(st.integers(0, 2)))]
     for number in range(draw(st.integers(0, 3))):
         found.append(relationship(number, draw(st.sampled_from(POOL)), draw(st.sampled_from(POOL)), level=draw(levels)))
+    found += [each for each in marking_definitions() if draw(st.booleans())]
+    if draw(st.booleans()):
+        found += [address(number, draw(levels)) for number in range(draw(st.integers(1, 3)))]
+        targets = [address(number, None)["id"] for number in range(3)]
+        if draw(st.booleans()):
+            flow = traffic(draw(st.integers(0, 2)), draw(st.integers(0, 2)), draw(levels))
+            found.append(flow)
+            targets.append(flow["id"])
+        found += [
+            observed(number, draw(st.lists(st.sampled_from(targets), min_size=1, max_size=3, unique=True)), draw(levels))
+            for number in range(draw(st.integers(0, 2)))
+        ]
+    if draw(st.booleans()):
+        found.append(translation(0, stix_id("indicator", draw(st.integers(0, 3))), draw(levels)))
     return found
 
 
@@ -82,6 +164,8 @@ change = st.sampled_from(
     [
         Change(name="coarser", to=To(role=("peer",)), generalise_v4=24, generalise_v6=48),
         Change(name="anonymous", what=What(label=("anonymous",)), hide_creator=True),
+        Change(name="plainer", redact_text=("ip",)),
+        Change(name="shorter", to=To(role=("bank",)), drop=("description",)),
     ]
 )
 
