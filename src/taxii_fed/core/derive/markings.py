@@ -23,13 +23,15 @@ def marked_paths(obj: Json, ceiling: Level, marking_level: MarkingLevel) -> tupl
     """
     paths: set[Path] = set()
     for entry in obj.get("granular_markings") or ():
-        marking = entry.get("marking_ref") if isinstance(entry, dict) else ""
-        if marking is None:
+        if not isinstance(entry, dict):
+            return frozenset(), PROPERTY_MARKING
+        marking = entry.get("marking_ref")
+        if marking is None and "lang" in entry:
             continue
-        level = marking_level(marking) if marking else None
+        level = marking_level(marking) if isinstance(marking, str) else None
         if level is not None and level <= ceiling:
             continue
-        for selector in entry.get("selectors") or ("",) if isinstance(entry, dict) else ("",):
+        for selector in entry.get("selectors") or (None,):
             path = _followed(obj, selector)
             if path is None or path[0] in REFUSED_CUTS:
                 return frozenset(), PROPERTY_MARKING
