@@ -176,7 +176,7 @@ def test_an_observable_is_known_by_its_id_whatever_version_a_server_makes_up() -
 
 
 def test_a_comparison_that_is_stopped_goes_on_where_it_was() -> None:
-    peer, shelf = SimulatedPeer(), Shelf()
+    peer, shelf = SimulatedPeer(max_page=10), Shelf()
     peer.add(*many(60), visible=False)
     node = pulled_node(peer, shelf, max_page=10)
     peer.commit()

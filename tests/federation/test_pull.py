@@ -127,12 +127,21 @@ def test_a_refused_token_begins_the_pull_anew(status: int) -> None:
     assert shelf.holds() == peer.offered()
 
 
-def test_a_server_that_forgets_every_token_is_given_up_and_asked_again_later() -> None:
+def test_a_server_that_forgets_every_token_is_read_by_stages_and_leaves_a_doubt() -> None:
     peer, shelf = SimulatedPeer(expire_tokens=set(range(1000))), Shelf()
     peer.add(*many(30))
     node = federation(shelf, peer, max_page=10)
-    run = pulled(node)
-    assert isinstance(run.error, PeerAnswerError)
+    assert pulled(node).error is None
+    assert shelf.holds() == peer.offered()
+    assert state(node).doubt
+    assert len(peer.requests) < 30
+
+
+def test_a_server_without_dates_that_forgets_every_token_is_given_up_and_asked_again_later() -> None:
+    peer, shelf = SimulatedPeer(expire_tokens=set(range(1000)), headers="missing"), Shelf()
+    peer.add(*many(30))
+    node = federation(shelf, peer, max_page=10)
+    assert isinstance(pulled(node).error, PeerAnswerError)
     assert state(node).doubt
     assert state(node).watermark is None
     assert len(peer.requests) < 40

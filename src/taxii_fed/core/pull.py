@@ -24,8 +24,9 @@ LARGEST_LIMIT = 10_000
 SMALLEST_LIMIT = 10
 
 MAX_RESTARTS = 8
-"""How often one pull starts over before it counts as failed."""
+"""How often one pull starts over without getting any further before it counts as failed."""
 
+_PATIENCE = 3
 _MAX_EMPTY = 3
 
 
@@ -58,13 +59,14 @@ class Seen:
 class Pull:
     """How far a pull has come. ``ask`` is the next request, unless ``finished``.
 
-    ``since``: where it began. ``back``: the request that gave the last page, ``content`` the digest of that page. ``checking``: ``ask``
-    repeats ``back``. ``landmark``: digest of an earlier page, for loops of several pages. ``greatest``: the greatest date of any header.
-    ``shrunk``: the page size was made smaller on the way.
-    ``doubt``: the server may have had more than could be asked for.
+    ``since``: where it began, ``stage``: where it last began anew. ``back``: the request that gave the last page, ``content`` the digest of
+    that page. ``checking``: ``ask`` repeats ``back``. ``landmark``: digest of an earlier page, for loops of several pages. ``greatest``:
+    the greatest date of any header. ``shrunk``: the page size was made smaller on the way. ``doubt``: the server may have had more than
+    could be asked for.
     """
 
     since: int | None
+    stage: int | None
     limit: int
     ask: Request
     back: Request | None = None
@@ -93,7 +95,7 @@ class Pull:
 
 def begin(since: int | None, limit: int) -> Pull:
     """Return a pull that asks for what was added after ``since`` (µs, None: everything)."""
-    return Pull(since=since, limit=limit, ask=Request(added_after=since, limit=limit))
+    return Pull(since=since, stage=since, limit=limit, ask=Request(added_after=since, limit=limit))
 
 
 def cursor(watermark: int | None, overlap: int) -> int | None:
@@ -132,9 +134,22 @@ def lost(pull: Pull) -> Pull:
 
 
 def restart(pull: Pull) -> Pull:
-    """Return the pull begun anew, because the server does not know the place any more."""
-    fresh = begin(pull.since, pull.limit)
-    return replace(fresh, restarts=pull.restarts + 1, greatest=pull.greatest, shrunk=pull.shrunk, doubt=pull.doubt)
+    """Return the pull begun anew, because the server does not know the place any more.
+
+    Where that happens again and again, a walk in one go is more than the line or the server can do: the pull goes on by stages, each
+    from the greatest date that was reached, and leaves a doubt.
+    """
+    stage, restarts, doubt = pull.stage, pull.restarts + 1, pull.doubt
+    if restarts > _PATIENCE and pull.greatest is not None and (stage is None or pull.greatest - 1 > stage):
+        stage, restarts, doubt = pull.greatest - 1, _PATIENCE, True
+    return replace(
+        begin(stage, pull.limit),
+        since=pull.since,
+        greatest=pull.greatest,
+        restarts=restarts,
+        shrunk=pull.shrunk,
+        doubt=doubt,
+    )
 
 
 def smaller(pull: Pull) -> Pull:

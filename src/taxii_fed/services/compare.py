@@ -76,7 +76,7 @@ class _Comparison:
     def run(self) -> bool:
         """Go through the steps; return whether the end was reached."""
         if self._hold.state.comparing is None:
-            begun = Comparing(key=secrets.token_hex(16), place=pulls.begin(None, self._limit()))
+            begun = Comparing(key=secrets.token_hex(16), place=pulls.begin(None, self._entries()))
             self._hold.update(lambda state: replace(state, comparing=begun))
         try:
             self._read()
@@ -215,7 +215,7 @@ class _Comparison:
     def _confirm(self, gone: array[int]) -> array[int]:
         """Return what a second reading finds gone, too; nothing at all where it lists something of it again."""
         listing = Listing(secrets.token_bytes(16))
-        walk = Walk(pulls.begin(None, self._limit()))
+        walk = Walk(pulls.begin(None, self._entries()))
         broken = 0
         while not walk.finished:
             self._go_on()
@@ -310,6 +310,10 @@ class _Comparison:
 
     def _limit(self) -> int:
         return min(self._hold.state.page_size or self._hold.plan.max_page, self._hold.plan.max_page)
+
+    def _entries(self) -> int:
+        """Entries are a tenth of objects in size, and fewer pages are fewer chances for something to go wrong."""
+        return max(min(10 * self._limit(), pulls.LARGEST_LIMIT), self._limit())
 
     def _page_name(self, number: int) -> str:
         return f"{self._hold.subscription.name}#{number}"
