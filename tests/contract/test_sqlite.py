@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taxii_fed.ports import Clock, Store
-from taxii_fed.storage.contract import *  # noqa: F403 — the suite
-from taxii_fed.storage.contract import ManualClock, StoreFactory
+from taxii_fed.storage.contract.builders import ManualClock, StoreFactory
+from taxii_fed.storage.contract.suite import *  # noqa: F403 — the suite
 from taxii_fed.storage.sqlite import SqliteStore
 
 

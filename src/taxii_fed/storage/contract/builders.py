@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hypothesis import HealthCheck, settings
-
 from taxii_fed.core.facts import Provenance, Use
 from taxii_fed.core.query import Rank
 from taxii_fed.ports import Change, Clock, NewVersion, Opening, Quarantined, Store, Writer
@@ -18,9 +16,6 @@ START = 1_767_225_600_000_000
 
 COLLECTION = "c0a1a1a1-0000-4000-8000-000000000001"
 ELSEWHERE = "c0a1a1a1-0000-4000-8000-000000000002"
-
-on_one_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-"""For properties whose examples share a store and keep out of each other's way by views of their own."""
 
 
 @dataclass(slots=True)

@@ -16,9 +16,9 @@ from taxii_fed.storage.contract.builders import (
     filled,
     new_version,
     object_id,
-    on_one_store,
     opening,
 )
+from taxii_fed.storage.contract.profiles import on_one_store
 
 IDS = tuple(object_id(number, kind) for kind in ("indicator", "malware", "ipv4-addr") for number in range(2))
 ABSENT = object_id(9)

@@ -18,8 +18,8 @@ from taxii_fed.storage.contract.builders import (
     filled,
     new_version,
     object_id,
-    on_one_store,
 )
+from taxii_fed.storage.contract.profiles import on_one_store
 
 SOONEST = START // 1000 + LEAD_MS
 

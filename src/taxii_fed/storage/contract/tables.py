@@ -19,9 +19,9 @@ from taxii_fed.storage.contract.builders import (
     add,
     new_version,
     object_id,
-    on_one_store,
     quarantined,
 )
+from taxii_fed.storage.contract.profiles import on_one_store
 
 
 # -- parties and views -----------------------------------------------------------------------------------------------------
