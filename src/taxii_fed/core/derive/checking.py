@@ -10,6 +10,7 @@ from taxii_fed.core.checks import check_strict
 from taxii_fed.core.derive.addresses import find_addresses
 from taxii_fed.core.derive.cutting import Json, leaves
 from taxii_fed.core.derive.edits import Edits
+from taxii_fed.core.derive.known import known_properties
 from taxii_fed.core.derive.mail import find_mail
 from taxii_fed.core.derive.required import missing
 
@@ -85,6 +86,9 @@ def valid(obj: Json) -> str:
     """Return "" where an edited object is valid STIX, else what is wrong. Custom content passes."""
     if name := missing(obj):
         return f"{obj['type']} without {name}"
+    known = known_properties(obj["type"])
+    if empty := next((name for name, value in obj.items() if value in ([], {}) and name in known), ""):
+        return f"{empty} is empty"
     if obj["type"] == "indicator" and obj.get("pattern_type") == "stix":
         if problem := _pattern_problem(str(obj["pattern"])):
             return problem
