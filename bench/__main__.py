@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.foreign import foreign
 from bench.load import always, run
 from bench.node import Measured, lay_out, memory_megabytes
 from bench.pulling import pulling
@@ -39,6 +40,8 @@ def main() -> int:
                 measured.stop()
         posting(report, folder, options.size)
         applying(report, large, seconds)
+        if not options.without_others:
+            foreign(report, folder, seconds=options.seconds, rounds=options.rounds)
     if options.record:
         _record(report)
     return 1 if report.short else 0
@@ -72,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.6, help="for each run of a reading")
     parser.add_argument("--rounds", type=int, default=7, help="runs of each reading, of which the median counts")
     parser.add_argument("--folder", help="where the stores go; the system's folder for such things when left out")
+    parser.add_argument("--without-others", action="store_true", help="leave the other servers out")
     parser.add_argument("--record", action="store_true", help=f"keep the figures in {RECORD.name}")
     return parser.parse_args()
 

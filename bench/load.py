@@ -164,9 +164,7 @@ class _Connection:
         self._filled += got
         if not self._end:
             self._read_head()
-        if not self._end or self._filled < self._end:
-            return False
-        return True
+        return bool(self._end) and self._filled >= self._end
 
     def close(self) -> None:
         if self._socket is not None:

@@ -32,7 +32,8 @@ def objects(count: int, seed: int = 1) -> Iterator[bytes]:
             moment = f"{day}T{index % 24:02d}:{index // 7 % 60:02d}:{index % 60:02d}.{index % 1000:03d}Z"
             value = {**value, "created": moment, "modified": moment, "created_by_ref": author}
         value["object_marking_refs"] = [rng.choice((GREEN, GREEN, CLEAR, AMBER))]
-        recent = [*recent[-19:], value["id"]]
+        if value["type"] != "relationship":
+            recent = [*recent[-19:], str(value["id"])]
         yield orjson.dumps(value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from bench.load import AnswerError, always, ask, in_turn, request, run
 from bench.objects import envelopes, objects
 from bench.report import Report, interleaved
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.stix import check_strict, read_envelope
 
 
 def test_objects_are_sound_and_the_same_for_the_same_seed():
@@ -16,6 +16,7 @@ def test_objects_are_sound_and_the_same_for_the_same_seed():
     received = [each for body in bodies for each in read_envelope(body)]
     assert [len(read_envelope(body)) for body in bodies] == [100, 100, 50]
     assert [each.problem for each in received] == [""] * 250
+    assert [check_strict(each.value) for each in received[:60]] == [""] * 60
     assert len({each.id for each in received}) == 250
     assert 600 < sum(len(each.raw) for each in received) / 250 < 1000
     assert list(envelopes(objects(250), 100)) == bodies
