@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from taxii_fed.core.timestamps import format_taxii
 
@@ -32,7 +33,7 @@ def _logfmt(at: int, fields: Fields) -> str:
     parts = [f"time={format_taxii(at)}"]
     for name, value in fields.items():
         if value != "":
-            parts.append(f"{name}={value if type(value) is int else _quoted(str(value))}")
+            parts.append(f"{name}={_quoted(value[: MAX_VALUE + 1]) if type(value) is str else value}")
     return " ".join(parts) + "\n"
 
 
@@ -41,6 +42,7 @@ def _json(at: int, fields: Fields) -> str:
     return json.dumps({"time": format_taxii(at)} | kept) + "\n"
 
 
+@lru_cache(maxsize=2048)
 def _quoted(value: str) -> str:
     value = _cut(value)
     return value if _BARE.fullmatch(value) else json.dumps(value)

@@ -113,16 +113,16 @@ def collections(items: Iterable[Collection]) -> Json:
     return {"collections": found} if found else {}
 
 
-def envelope(bodies: Sequence[bytes], next_cursor: str = "", *, list_nothing: bool = False) -> bytes:
-    """Return the text of an envelope (section 3.7) around the stored bytes of its objects.
+def envelope(objects: bytes, next_cursor: str = "", *, list_nothing: bool = False) -> bytes:
+    """Return the text of an envelope (section 3.7) around its objects, joined by commas as they are stored.
 
     ``next_cursor`` is empty on the last page. ``list_nothing`` puts ``"objects": []`` into an empty envelope, against the letter of the
     standard, for clients that fail without it.
     """
-    if not bodies:
+    if not objects:
         return b'{"more": false, "objects": []}' if list_nothing else _NOTHING
     going_on = b'true, "next": "%b"' % next_cursor.encode("ascii") if next_cursor else b"false"
-    return b"".join((b'{"more": ', going_on, b', "objects": [', b",".join(bodies), b"]}"))
+    return b'{"more": %b, "objects": [%b]}' % (going_on, objects)
 
 
 def manifest(entries: Sequence[ManifestEntry], next_cursor: str = "") -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH_VERSION = "1970-01-01T00:00:00.000Z"
 """The version of an object that has neither ``modified`` nor ``created`` (TAXII 2.1 section 5.3.1)."""
@@ -60,8 +61,15 @@ def parse_stix(text: object) -> int:
 
 def format_taxii(instant: int) -> str:
     """Return the TAXII timestamp of an instant in microseconds: six digits and ``Z``."""
-    moment = _EPOCH + timedelta(microseconds=instant)
-    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S.%f}Z"
+    seconds, microseconds = divmod(instant, 1_000_000)
+    return f"{_format_second(seconds)}.{microseconds:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _format_second(seconds: int) -> str:
+    """Kept, since what is written lies close together: the entries of a manifest, the lines of a log."""
+    moment = _EPOCH + timedelta(seconds=seconds)
+    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}"
 
 
 def format_stix(instant: int) -> str:

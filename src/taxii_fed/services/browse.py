@@ -18,7 +18,7 @@ from taxii_fed.core.paging import Cursors, dates_of_nothing
 from taxii_fed.core.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, matches
 from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import parse_stix
-from taxii_fed.ports import Clock, Page, Reader, Row, Store, View
+from taxii_fed.ports import Clock, Reader, Row, Store, View
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.readlog import ReadLog
 
@@ -58,18 +58,20 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of a view: rows ascending by ``date_added``, whether more matched, and what the date headers say (milliseconds).
+    """A page of a view: the stamps of its entries, ascending (milliseconds), and in their order either ``text`` (the bodies, joined by commas) or ``rows``.
 
-    ``view`` is 0 where the rows are the standard's own and lie in no view; ``head`` is the view's. ``extras`` are those of `Annotate`,
-    else empty.
+    ``more``: whether more matched. ``first`` and ``last`` are for the date headers. ``view`` is 0 where what is given is the standard's
+    own and lies in no view; ``head`` is the view's. ``extras`` are those of `Annotate`, else empty.
     """
 
     view: int
     head: int
-    rows: Sequence[Row]
-    more: bool
     first: int
     last: int
+    dates: Sequence[int] = ()
+    more: bool = False
+    text: bytes = b""
+    rows: Sequence[Row] = ()
     extras: Sequence[Json | None] = ()
 
 
@@ -83,7 +85,6 @@ class _Terms:
 
 
 _NO_TERMS = _Terms(-1, InForce(node="", identity=""), {})
-_NO_PAGE = Page((), False)
 T = TypeVar("T")
 
 
@@ -154,7 +155,7 @@ class Browse:
         """
 
         def page(reader: Reader, _: CollectionTerms, view: View) -> Found:
-            return self._page(reader, view, query)
+            return self._contents(reader, view, query)
 
         return self._noted(caller, query, self._reading(caller.party, api_root, key, page))
 
@@ -165,7 +166,7 @@ class Browse:
         """
 
         def page(reader: Reader, collection: CollectionTerms, view: View) -> Found:
-            found = self._page(reader, view, query, bodies=False)
+            found = self._rows(reader, view, query)
             if annotated and self._annotate is not None and self._role(reader, caller.party) == "peer":
                 return replace(found, extras=self._annotate(reader, collection, view.id, found.rows))
             return found
@@ -196,8 +197,8 @@ class Browse:
         query = replace(query, ids=(object_id,), types=None)
 
         def page(reader: Reader, _: CollectionTerms, view: View) -> Found:
-            found = self._page(reader, view, query, bodies=bodies)
-            if found.rows or reader.shown(view.id, object_id):
+            found = self._contents(reader, view, query) if bodies else self._rows(reader, view, query)
+            if found.dates or reader.shown(view.id, object_id):
                 return found
             return _definition(object_id, query, self._clock.now())
 
@@ -229,13 +230,26 @@ class Browse:
             raise _no_collection()
         return collection, place.view
 
-    def _page(self, reader: Reader, view: View, query: ObjectQuery, *, bodies: bool = True) -> Found:
-        after = query.after
-        page = _NO_PAGE if after is not None and after >= view.head else reader.page(view.id, query, bodies=bodies)
-        if page.rows:
-            return Found(view.id, view.head, page.rows, page.more, page.rows[0].date_added, page.rows[-1].date_added)
-        date = dates_of_nothing(after, view.head, self._clock.now())
-        return Found(view.id, view.head, (), False, date, date)
+    def _contents(self, reader: Reader, view: View, query: ObjectQuery) -> Found:
+        if _has_all(view, query):
+            return self._nothing(view, query)
+        page = reader.contents(view.id, query)
+        if not page.dates:
+            return self._nothing(view, query)
+        return Found(view.id, view.head, page.dates[0], page.dates[-1], page.dates, page.more, text=page.text)
+
+    def _rows(self, reader: Reader, view: View, query: ObjectQuery) -> Found:
+        if _has_all(view, query):
+            return self._nothing(view, query)
+        page = reader.page(view.id, query, bodies=False)
+        if not page.rows:
+            return self._nothing(view, query)
+        dates = [row.date_added for row in page.rows]
+        return Found(view.id, view.head, dates[0], dates[-1], dates, page.more, rows=page.rows)
+
+    def _nothing(self, view: View, query: ObjectQuery) -> Found:
+        date = dates_of_nothing(query.after, view.head, self._clock.now())
+        return Found(view.id, view.head, date, date)
 
     def _access(self, reader: Reader, terms: _Terms, party: str, collection: CollectionTerms) -> Access | None:
         known = terms.in_force.parties.get(party)
@@ -277,17 +291,22 @@ def _spans(query: ObjectQuery, found: Found) -> list[tuple[int, int]]:
 
     A page without rows covers nothing; the empty range at the reader's position tells when it was there.
     """
-    if not found.rows:
+    if not found.dates:
         position = min(query.after or 0, found.head)
         return [(position + 1, position)]
     if query.ids is None and query.types is None:
         return [(found.first if query.after is None else query.after + 1, found.last)]
-    return [(row.date_added, row.date_added) for row in found.rows]
+    return [(date, date) for date in found.dates]
 
 
 def _may_write(terms: _Terms, party: str, collection: CollectionTerms) -> bool:
     known = terms.in_force.parties.get(party)
     return known is not None and collection.name in known.publish
+
+
+def _has_all(view: View, query: ObjectQuery) -> bool:
+    """Return whether the reader stands at the view's head or beyond, so that there is nothing to look for."""
+    return query.after is not None and query.after >= view.head
 
 
 def _no_collection() -> NotFoundError:
@@ -301,7 +320,8 @@ def _definition(object_id: str, query: ObjectQuery, now: int) -> Found:
         raise NotFoundError("There is no object with that id.")
     created, spec_version = str(definition["created"]), str(definition["spec_version"])
     listed = Listed(0, object_id, "marking-definition", parse_stix(created), spec_version, Rank())
-    if matches(query, listed):
-        return Found(0, 0, (Row(0, object_id, created, spec_version, orjson.dumps(definition)),), False, 0, 0)
-    date = dates_of_nothing(query.after, 0, now)
-    return Found(0, 0, (), False, date, date)
+    if not matches(query, listed):
+        date = dates_of_nothing(query.after, 0, now)
+        return Found(0, 0, date, date)
+    body = orjson.dumps(definition)
+    return Found(0, 0, 0, 0, (0,), text=body, rows=(Row(0, object_id, created, spec_version, body),))

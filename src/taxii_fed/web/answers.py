@@ -50,7 +50,7 @@ def entity_tag(key: bytes, kind: str, found: Found) -> str:
     when an entry has ended without the view's head moving; and they hold nothing but what the page itself shows (I1).
     """
     mac = blake2b(b"%b:%d:%d:" % (kind.encode(), found.view, found.more), key=key, digest_size=12)
-    mac.update(array("q", [row.date_added for row in found.rows]))
+    mac.update(array("q", found.dates))
     return f'W/"{mac.hexdigest()}"'
 
 

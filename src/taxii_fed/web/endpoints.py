@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from functools import lru_cache
 from typing import Any, Protocol
 
 from taxii_fed.core import resources
@@ -20,9 +20,6 @@ from taxii_fed.web.request import Request
 from taxii_fed.web.routes import Endpoint, Route
 
 Json = dict[str, Any]
-
-_BODY = itemgetter(4)
-"""Of a `ports.Row`: its body."""
 
 
 class Publishing(Protocol):
@@ -70,6 +67,9 @@ class Endpoints:
         self._tag_key = tag_key
         self._roots = {root.name: root for root in site.api_roots}
         self._discovery = resources.encode(_discovery(site).to_json())
+        # A poller with nothing new asks the very same again and again.
+        self._split = lru_cache(maxsize=1024)(_parameters)
+        self._read_query = lru_cache(maxsize=1024)(self._parse_query)
         self._handlers: dict[Endpoint, Callable[[Request, Route], Answer]] = {
             Endpoint.DISCOVERY: self._get_discovery,
             Endpoint.API_ROOT: self._get_api_root,
@@ -129,7 +129,7 @@ class Endpoints:
         # What the extras say can change under an entry that stays: no ETag for them.
         if not found.extras and self._unchanged(request, "manifest", found):
             return self._not_modified("manifest", found)
-        extras: Sequence[Json | None] = found.extras or (None,) * len(found.rows)
+        extras: Sequence[Json | None] = found.extras or (None,) * len(found.dates)
         entries = [
             resources.ManifestEntry(
                 id=row.id, date_added=row.date_added, version=row.version_text, spec_version=row.spec_version, extra=extra
@@ -167,17 +167,20 @@ class Endpoints:
         return self._browse.collection(request.caller.party, route.api_root, route.collection)
 
     def _parameters(self, request: Request, known: frozenset[str]) -> dict[str, str]:
-        found = query.parameters(request.environ.get("QUERY_STRING", ""), known)
-        request.filters = "&".join(f"{name}={value}" for name, value in found.items())
+        found, request.filters = self._split(request.environ.get("QUERY_STRING", ""), known)
         return found
 
     def _query(self, request: Request, known: frozenset[str]) -> ObjectQuery:
-        return query.object_query(self._parameters(request, known), self._browse.limits, self._browse.cursors)
+        self._parameters(request, known)
+        return self._read_query(request.environ.get("QUERY_STRING", ""), known)
+
+    def _parse_query(self, query_string: str, known: frozenset[str]) -> ObjectQuery:
+        return query.object_query(self._split(query_string, known)[0], self._browse.limits, self._browse.cursors)
 
     def _envelope(self, request: Request, found: Found) -> Answer:
         if self._unchanged(request, "objects", found):
             return self._not_modified("objects", found)
-        body = resources.envelope(list(map(_BODY, found.rows)), self._next(found), list_nothing=self._site.empty_objects)
+        body = resources.envelope(found.text, self._next(found), list_nothing=self._site.empty_objects)
         return self._page("objects", found, body)
 
     def _next(self, found: Found) -> str:
@@ -185,7 +188,7 @@ class Endpoints:
 
     def _unchanged(self, request: Request, kind: str, found: Found) -> bool:
         held = request.environ.get("HTTP_IF_NONE_MATCH")
-        return bool(held and found.rows) and matches_tag(str(held), entity_tag(self._tag_key, kind, found))
+        return bool(held and found.dates) and matches_tag(str(held), entity_tag(self._tag_key, kind, found))
 
     def _not_modified(self, kind: str, found: Found) -> Answer:
         answer = self._page(kind, found, b"")
@@ -193,9 +196,15 @@ class Endpoints:
 
     def _page(self, kind: str, found: Found, body: bytes) -> Answer:
         headers = date_headers(found)
-        if kind and found.rows:
+        if kind and found.dates:
             headers.append(("ETag", entity_tag(self._tag_key, kind, found)))
-        return Answer(200, body, headers, len(found.rows))
+        return Answer(200, body, headers, len(found.dates))
+
+
+def _parameters(query_string: str, known: frozenset[str]) -> tuple[dict[str, str], str]:
+    """Return the parameters that count, and how the log shows them."""
+    found = query.parameters(query_string, known)
+    return found, "&".join(f"{name}={value}" for name, value in found.items())
 
 
 def _plain(resource: Json) -> Answer:

@@ -7,9 +7,9 @@
 
 from __future__ import annotations
 
-import secrets
 import traceback
 from collections.abc import Callable, Iterable
+from random import getrandbits
 from time import perf_counter
 from typing import Any
 
@@ -63,7 +63,7 @@ class TaxiiApp:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         started = perf_counter()
-        request = Request(environ, secrets.token_hex(8), self._parts(environ))
+        request = Request(environ, f"{getrandbits(64):016x}", self._parts(environ))
         if len(request.parts) == 1 and request.parts[0] in OPERATIONS:
             return self._operate(request, start_response)
         answer, refused = self._answer(request)
@@ -89,7 +89,7 @@ class TaxiiApp:
 
         def noting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             if not status.startswith("2"):
-                self._note(request, Answer(int(status.split()[0])), 0, 0.0, status)
+                self._note(request, Answer(int(status.split(maxsplit=1)[0])), 0, 0.0, status)
             return start_response(status, [*headers, ("X-Request-Id", request.id)], *rest)
 
         path = f"/{request.parts[0]}"
@@ -135,7 +135,7 @@ class TaxiiApp:
         self._metrics.note(endpoint, request.method, answer.status, seconds, answer.objects)
         fields: Fields = {
             "id": request.id,
-            "address": self._gate.address(request.environ),
+            "address": request.caller.address or self._gate.address(request.environ),
             "party": request.caller.party,
             "account": request.caller.account,
             "method": request.method,
@@ -145,7 +145,7 @@ class TaxiiApp:
             "objects": answer.objects,
             "status": answer.status,
             "bytes": sent,
-            "ms": f"{seconds * 1000:.1f}",
+            "ms": round(seconds * 1000, 1),
             "reason": refused,
         }
         self._log(self._clock.now(), fields)

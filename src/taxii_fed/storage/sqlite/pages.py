@@ -24,8 +24,6 @@ _END = 1 << 62
 _WITHOUT_BODIES = "e.date_added, b.id, b.version_text, b.spec_version, x''"
 _WITH_BODIES = "e.date_added, b.id, b.version_text, b.spec_version, b.content"
 _CONTENTS = "e.date_added AS date_added, b.content AS content"
-# Rows come in the order of the inner query, which is that of the page.
-_JOINED = "SELECT group_concat(date_added), CAST(group_concat(content) AS BLOB) FROM"
 _row = cast("type[Row]", partial(tuple.__new__, Row))
 
 
@@ -49,7 +47,7 @@ def read_contents(db: sqlite3.Connection, view: int, query: ObjectQuery) -> Cont
     """
     statement, parameters = _statement(view, query, _CONTENTS)
     try:
-        dates, text = db.execute(f"{_JOINED} ({statement})", {**parameters, "most": query.limit}).fetchone()
+        dates, text = db.execute(_joined(statement), {**parameters, "most": query.limit}).fetchone()
     except sqlite3.DataError:
         return _joined_here(db, view, query)
     if dates is None:
@@ -61,6 +59,12 @@ def read_contents(db: sqlite3.Connection, view: int, query: ObjectQuery) -> Cont
         read_page(db, view, replace(query, after=stamps[-1], limit=1), bodies=False).rows
     )
     return Contents(stamps, text, more)
+
+
+@cache
+def _joined(statement: str) -> str:
+    """Rows come in the order of the inner query, which is that of the page."""
+    return f"SELECT group_concat(date_added), CAST(group_concat(content) AS BLOB) FROM ({statement})"
 
 
 def _joined_here(db: sqlite3.Connection, view: int, query: ObjectQuery) -> Contents:

@@ -7,7 +7,9 @@ index range, and what an `ObjectQuery` wants of ranks and versions is a set of t
 
 from __future__ import annotations
 
-from taxii_fed.core.query import ObjectQuery, Rank
+from functools import lru_cache
+
+from taxii_fed.core.query import ObjectQuery, Rank, VersionMatch
 
 _NEWEST, _OLDEST, _TOP, _UNVERSIONED, _SHOWN, _DERIVED = 1, 2, 4, 8, 16, 32
 _EDITION_SHIFT = 6
@@ -53,13 +55,17 @@ WHERE view = :view AND date_added = :date_added AND ended_at IS NULL"""
 
 def wanted_mask(query: ObjectQuery) -> int:
     """Return which of the sixteen combinations a query wants whatever their version is."""
-    return sum(1 << bits for bits in range(16) if _wants(query, bits))
+    return _mask(query.versions, query.spec_versions is None)
 
 
-def _wants(query: ObjectQuery, bits: int) -> bool:
-    if query.spec_versions is None and not bits & _TOP:
+@lru_cache(maxsize=64)
+def _mask(wanted: VersionMatch, top_only: bool) -> int:
+    return sum(1 << bits for bits in range(16) if _wants(wanted, top_only, bits))
+
+
+def _wants(wanted: VersionMatch, top_only: bool, bits: int) -> bool:
+    if top_only and not bits & _TOP:
         return False
-    wanted = query.versions
     return bool(
         wanted.all
         or (wanted.last and bits & _NEWEST)
