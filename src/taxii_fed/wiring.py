@@ -12,12 +12,20 @@ from taxii_fed.core.keys import Keys, hkdf
 from taxii_fed.core.paging import Cursors
 from taxii_fed.ports import Clock, Store
 from taxii_fed.services.browse import Browse, Limits
+from taxii_fed.services.erase import Eraser
 from taxii_fed.services.explain import Explainer
 from taxii_fed.services.federation_facts import FederationFacts
+from taxii_fed.services.given import Giving
 from taxii_fed.services.govern import Governor
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.ingest import Ingest
+from taxii_fed.services.persons import Persons
+from taxii_fed.services.plan import Planner
+from taxii_fed.services.quarantine import Quarantine
+from taxii_fed.services.rebuild import Rebuilder
 from taxii_fed.services.settle import Settler
+from taxii_fed.services.sight import Sights
+from taxii_fed.services.transfer import Transfer
 from taxii_fed.services.wake import Waker
 from taxii_fed.storage import open_store
 
@@ -45,6 +53,14 @@ class Node:
     ingest: Ingest
     browse: Browse
     explainer: Explainer
+    planner: Planner
+    sights: Sights
+    giving: Giving
+    persons: Persons
+    quarantine: Quarantine
+    eraser: Eraser
+    transfer: Transfer
+    rebuilder: Rebuilder
     path_token: str
 
     def close(self) -> None:
@@ -53,10 +69,11 @@ class Node:
         self.store.close()
 
 
-def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | None = None) -> Node:
+def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | None = None, adopt: bool = True) -> Node:
     """Return a node over its store (opened where none is given), with what moves no entry of its settings in force.
 
-    In an empty store the settings are put in force. Raises `StoreError` where the store can't be opened.
+    In an empty store the settings are put in force. Without ``adopt`` what is in force stays as it is. Raises `StoreError` where the
+    store can't be opened.
     """
     clock = clock or SystemClock()
     store = store or open_store(str(settings.store.url), base_dir=Path(), clock=clock)
@@ -71,7 +88,8 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
     ingest = Ingest(store, settler, cache, keys, clock, claims=claims, path_token=token)
     limits = Limits(settings.server.page_size, settings.server.max_page_size, settings.server.max_page_bytes)
     browse = Browse(store, clock, cache, Cursors(keys.cursor_key), limits, waker.wake, FederationFacts(cache, token))
-    governor.adopt(convert.in_force(settings), convert.fingerprint(settings))
+    if adopt:
+        governor.adopt(convert.in_force(settings), convert.fingerprint(settings))
     return Node(
         settings=settings,
         clock=clock,
@@ -84,5 +102,13 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
         ingest=ingest,
         browse=browse,
         explainer=Explainer(store, keys, cache, clock),
+        planner=Planner(store, keys, cache, clock),
+        sights=Sights(store, keys, cache, clock),
+        giving=Giving(store, cache),
+        persons=Persons(store, settler, cache, clock),
+        quarantine=Quarantine(store, settler, cache, keys, clock, claims),
+        eraser=Eraser(store, ingest, settler, cache, keys, clock),
+        transfer=Transfer(store, ingest),
+        rebuilder=Rebuilder(store, settler, cache, clock),
         path_token=token,
     )

@@ -31,7 +31,7 @@ FORMS = {
     "envelope": lambda pieces: b'{"more":false,"objects":[' + b",".join(pieces) + b"]}",
     "list": lambda pieces: b"[" + b",".join(pieces) + b"]",
     "lines": lambda pieces: b"\n".join(pieces) + b"\n",
-    "run together": lambda pieces: b"".join(pieces),
+    "run together": b"".join,
     "with a byte order mark": lambda pieces: b"\xef\xbb\xbf[" + b",".join(pieces) + b"]",
     "bundles one after the other": lambda pieces: b"\n".join(bundle([piece]) for piece in pieces),
 }

@@ -33,6 +33,20 @@ COMMANDS: dict[str, str] = {
     "peer": "taxii_fed.cli.peer:peer",
     "demo": "taxii_fed.cli.demo:demo",
     "connect": "taxii_fed.cli.connect:connect",
+    "plan": "taxii_fed.cli.govern:plan",
+    "apply": "taxii_fed.cli.govern:apply",
+    "explain": "taxii_fed.cli.answers:explain",
+    "view": "taxii_fed.cli.answers:view",
+    "ledger": "taxii_fed.cli.answers:ledger",
+    "held": "taxii_fed.cli.people:held",
+    "approve": "taxii_fed.cli.people:approve",
+    "quarantine": "taxii_fed.cli.people:quarantine",
+    "erase": "taxii_fed.cli.people:erase",
+    "import": "taxii_fed.cli.data:import_",
+    "export": "taxii_fed.cli.data:export",
+    "backup": "taxii_fed.cli.data:backup",
+    "restore": "taxii_fed.cli.data:restore",
+    "rebuild": "taxii_fed.cli.data:rebuild",
 }
 """Command to ``module:attribute``. A name that does not import is an error when it is asked for, and in a test."""
 

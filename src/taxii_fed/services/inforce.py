@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.ports import Reader
 
@@ -15,6 +16,13 @@ class InForceCache:
     def current(self, reader: Reader) -> InForce | None:
         """Return what is in force in the snapshot, None in an empty store."""
         return self.at(reader, reader.revision())
+
+    def require(self, reader: Reader) -> InForce:
+        """Return what is in force in the snapshot. Raises `RefusedError` in an empty store."""
+        in_force = self.current(reader)
+        if in_force is None:
+            raise RefusedError("Nothing is in force yet: start the server, or run `taxii-fed apply`.")
+        return in_force
 
     def at(self, reader: Reader, revision: int) -> InForce | None:
         """Return what is in force, given its revision number (0: nothing) as read in the same snapshot."""

@@ -1,17 +1,36 @@
-"""What waits for a person: holds to be approved, quarantine to be released or dropped, orders to erase."""
+"""What waits for a person, and for a time: holds, and their approval (sharing-rule model, section 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from taxii_fed.core.errors import NotFoundError
-from taxii_fed.core.rules import CollectionTerms, Hold, InForce
-from taxii_fed.core.sharing import audience_of
+from taxii_fed.core.closure import Candidate
+from taxii_fed.core.errors import NotFoundError, RefusedError
+from taxii_fed.core.rules import CollectionTerms, Hold, InForce, What
+from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, audience_of
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.ports import Clock, Reader, Store, Version
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.region import Loaded, candidate_of
 from taxii_fed.services.settle import Settler
+
+_WALK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One version that a hold rule keeps from some parties. ``until`` (µs) None: a person must let it go."""
+
+    collection: str
+    object_id: str
+    version_text: str
+    name: str
+    rule: str
+    reason: str
+    parties: tuple[str, ...]
+    until: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +53,65 @@ class Persons:
         self._cache = cache
         self._clock = clock
 
+    # -- what waits -------------------------------------------------------------------------------------------------------
+
+    def held(self) -> Iterator[list[Held]]:
+        """Yield what hold rules keep from those whom they reach, a list for each 500 objects, collection by collection.
+
+        The versions that a hold may be about are looked at one by one: that takes a while where there are many.
+        """
+        with self._store.read() as reader:
+            collections = list(self._cache.require(reader).collections.values())
+        for collection in collections:
+            last = ""
+            while True:
+                with self._store.read() as reader:
+                    tail = reader.walk(collection.id, last, _WALK)
+                    found = self._held_of(reader, collection, tail.ids)
+                yield found
+                last = tail.last
+                if not last:
+                    break
+
+    def _held_of(self, reader: Reader, collection: CollectionTerms, object_ids: Sequence[str]) -> list[Held]:
+        in_force = self._cache.require(reader)
+        now = self._clock.now()
+        parties: dict[int, list[str]] = defaultdict(list)
+        for party, view in sorted(reader.readers(collection.id).items()):
+            parties[view].append(party)
+        holding = [
+            (tuple(parties[view.id]), audiences[0])
+            for view, audiences in self._settler.audiences(reader, in_force, collection, now)
+            if audiences and audiences[0].hold
+        ]
+        whats = [rule.what for _, audience in holding for rule in audience.hold]
+        candidates = [
+            (version, candidate_of(version))
+            for versions in (reader.versions(collection.id, object_ids).values() if whats else ())
+            for version in versions
+            if any(_may_be_about(what, version) for what in whats)
+        ]
+        if not candidates:
+            return []
+        meanings = Loaded(reader, collection, in_force, now).meanings(candidate for _, candidate in candidates)
+        approvals = _approvals(reader, collection, {version.object_id for version, _ in candidates})
+        found: dict[tuple[int, str], Held] = {}
+        for names, audience in holding:
+            judge = Judge(audience, in_force, meanings, now, approvals)
+            for version, candidate in candidates:
+                verdict = judge(candidate.facts)
+                if verdict.outcome is Outcome.HOLD:
+                    asked = any(rule.name == verdict.rule and rule.approval for rule in audience.hold)
+                    first = found.get((version.key, verdict.rule))
+                    found[version.key, verdict.rule] = Held(
+                        collection=collection.name, object_id=version.object_id, version_text=version.version_text,
+                        name=str(candidate.obj.get("name", "")), rule=verdict.rule, reason=verdict.reason,
+                        parties=(*(first.parties if first else ()), *names), until=None if asked else verdict.wake_at,
+                    )  # fmt: skip
+        return list(found.values())
+
+    # -- letting go -------------------------------------------------------------------------------------------------------
+
     def approve(self, object_id: str, version_text: str, party: str, *, by: str, rule: str = "") -> list[Approved]:
         """Release one version of an object to one party from its approval holds (``rule`` from that one only).
 
@@ -42,30 +120,53 @@ class Persons:
         """
         now = self._clock.now()
         with self._store.write() as writer:
-            in_force = self._in_force(writer)
+            in_force = self._cache.require(writer)
             if party not in in_force.parties:
                 raise NotFoundError(f"No party {party!r} is in force.")
+            versions = list(self._versions(writer, in_force, object_id, version_text))
+            if not versions:
+                raise NotFoundError(f"No collection holds {_named(object_id, version_text)}.")
             found: list[Approved] = []
-            for collection, version in self._versions(writer, in_force, object_id, version_text):
-                for hold in self._holds(in_force, party, collection, now):
-                    if rule and hold.name != rule:
-                        continue
-                    writer.approve(collection.id, object_id, version.version, hold.name, party, by, now)
-                    found.append(Approved(collection.name, object_id, version.version_text, hold.name, party))
+            for collection, version in versions:
+                for hold in self._holding(writer, in_force, party, collection, version):
+                    if rule in ("", hold.name):
+                        writer.approve(collection.id, object_id, version.version, hold.name, party, by, now)
+                        found.append(Approved(collection.name, object_id, version.version_text, hold.name, party))
                 self._settler.settle(writer, collection.id, {object_id}, now)
             if not found:
-                raise NotFoundError(f"No hold for approval keeps {object_id} from {party}.")
+                raise RefusedError(
+                    f"No hold for approval{f' {rule!r}' if rule else ''} keeps {_named(object_id, version_text)} from {party}; "
+                    f"`taxii-fed explain {object_id} --to {party}` says how it stands."
+                )
         return found
 
-    def _in_force(self, reader: Reader) -> InForce:
-        in_force = self._cache.current(reader)
-        if in_force is None:
-            raise NotFoundError("No rules are in force.")
-        return in_force
-
-    def _holds(self, in_force: InForce, party: str, collection: CollectionTerms, now: int) -> list[Hold]:
+    def _holding(
+        self, reader: Reader, in_force: InForce, party: str, collection: CollectionTerms, version: Version
+    ) -> list[Hold]:
+        """Return the holds for approval that are about the version, whatever else keeps it back, and wait for this party's turn."""
+        now = self._clock.now()
         audience = audience_of(in_force, in_force.parties[party], collection.name, now)
-        return [hold for hold in audience.hold if hold.approval]
+        candidate = candidate_of(version)
+        return [
+            hold
+            for hold in audience.hold
+            if hold.approval and self._keeps(reader, in_force, collection, audience, hold, candidate)
+        ]
+
+    def _keeps(
+        self,
+        reader: Reader,
+        in_force: InForce,
+        collection: CollectionTerms,
+        audience: Audience,
+        hold: Hold,
+        candidate: Candidate,
+    ) -> bool:
+        alone = replace(audience, hold=(hold,))
+        now = self._clock.now()
+        meanings = Loaded(reader, collection, in_force, now).meanings([candidate])
+        approvals = _approvals(reader, collection, {candidate.facts.id})
+        return Judge(alone, in_force, meanings, now, approvals)(candidate.facts).outcome is Outcome.HOLD
 
     def _versions(
         self, reader: Reader, in_force: InForce, object_id: str, version_text: str
@@ -76,3 +177,24 @@ class Persons:
             chosen = versions[-1:] if instant is None else [each for each in versions if each.version == instant]
             for version in chosen:
                 yield collection, version
+
+
+def _approvals(reader: Reader, collection: CollectionTerms, object_ids: set[str]) -> Callable[[str], list[Approval]]:
+    """Return what gives the approvals of each of these objects."""
+    by_object: dict[str, list[Approval]] = defaultdict(list)
+    for object_id, version, rule, party in reader.approvals(collection.id, object_ids):
+        by_object[object_id].append((version, rule, party))
+    return lambda object_id: by_object.get(object_id, [])
+
+
+def _may_be_about(what: What, version: Version) -> bool:
+    """Return whether a rule may match a version, going by what the store knows without opening it."""
+    return (
+        (not what.type or version.type in what.type)
+        and (not what.id or version.object_id in what.id)
+        and (not what.origin or version.provenance.origin in what.origin)
+    )
+
+
+def _named(object_id: str, version_text: str) -> str:
+    return f"{object_id} {version_text}".rstrip()

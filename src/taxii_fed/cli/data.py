@@ -1,0 +1,266 @@
+"""`taxii-fed import`, `export`, `backup`, `restore` and `rebuild`: files in and out, and the proof of I7 (design, section 5)."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import click
+
+from taxii_fed.cli import words
+from taxii_fed.cli.common import echo_json, echo_table, json_option, settings_of
+from taxii_fed.cli.node import (
+    Json,
+    collection_of,
+    in_force,
+    note,
+    number_of,
+    opened,
+    party_of,
+    warn_of_difference,
+    watched,
+    watching,
+)
+from taxii_fed.core.errors import BadRequestError, RefusedError
+from taxii_fed.core.rules import Party
+from taxii_fed.services.transfer import Outcome, bundle, unpacked
+from taxii_fed.storage.sqlite.restoring import restore_file
+from taxii_fed.wiring import Node, SystemClock
+
+_CHUNK = 1 << 20
+_MOST_LISTED = 1000
+"""Refused objects that are kept for the JSON answer; counts go on."""
+
+# -- import -------------------------------------------------------------------------------------------------------------------
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--into", "collection", metavar="COLLECTION", required=True, help="The collection that gets the objects.")
+@click.option("--as", "party", metavar="PARTY", help="Who publishes them; the node's own staff by default.")
+@json_option
+@click.pass_context
+def import_(ctx: click.Context, file: Path, collection: str, party: str | None, *, as_json: bool) -> None:
+    """Take the objects of FILE into a collection, as if PARTY had posted them.
+
+    A bundle, an envelope, a list, or objects one after the other; packed with gzip or not; - reads standard input. What is known already
+    changes nothing, so an import that was broken off can be repeated. The exit code is 1 where anything was not taken.
+    """
+    counts: Counter[str] = Counter()
+    listed: list[Outcome] = []
+    with opened(ctx, create=True) as node, _source(file) as (chunks, progress):
+        terms = collection_of(node, collection)
+        publisher = party_of(node, party) if party else _staff(node)
+        problem = ""
+        try:
+            for outcomes in node.transfer.bring(publisher, terms, chunks):
+                counts.update(each.ruling for each in outcomes)
+                refused = [each for each in outcomes if not each.taken]
+                listed += refused[: _MOST_LISTED - len(listed)]
+                progress(sum(counts.values()))
+                for each in () if as_json else refused:
+                    note(f"objects[{each.index}] {each.object_id} {each.version_text}: {_what_became(each)}")
+        except BadRequestError as error:
+            problem = str(error)
+    taken = counts["new"] + counts["loop-duplicate"]
+    if as_json:
+        echo_json(
+            {
+                "into": terms.name, "as": publisher.name, "objects": sum(counts.values()), "counts": dict(sorted(counts.items())),
+                "not_taken": [_outcome_json(each) for each in listed], "problem": problem,
+            }
+        )  # fmt: skip
+    else:
+        left = sum(counts.values()) - taken
+        click.echo(
+            f"{number_of(sum(counts.values()), 'object')} into {terms.name} as {publisher.name}: {counts['new']} new, "
+            f"{counts['loop-duplicate']} known already{f', {left} not taken' if left else ''}"
+        )
+        if problem:
+            note(f"taxii-fed: {file}: {problem}; what came before is taken in")
+    if problem or taken < sum(counts.values()):
+        ctx.exit(1)
+
+
+def _what_became(outcome: Outcome) -> str:
+    return outcome.problem or words.at_the_door(outcome.ruling)
+
+
+def _outcome_json(outcome: Outcome) -> Json:
+    return {
+        "index": outcome.index,
+        "id": outcome.object_id,
+        "version": outcome.version_text,
+        "outcome": str(outcome.ruling),
+        "why": _what_became(outcome),
+    }
+
+
+def _staff(node: Node) -> Party:
+    """Return the party of the node's own staff. Raises ``UsageError`` where there is none, or more than one."""
+    staff = [party for party in in_force(node).parties.values() if party.role == "own"]
+    if len(staff) != 1:
+        names = ", ".join(party.name for party in staff)
+        raise click.UsageError(f"name the party with --as: {names or 'none has the role own'}")
+    return staff[0]
+
+
+@contextmanager
+def _source(file: Path) -> Iterator[tuple[Iterable[bytes], Callable[[int], None]]]:
+    """Open a file, or standard input, and give its bytes, unpacked, in chunks, and what shows progress on a terminal."""
+    with contextlib.ExitStack() as stack:
+        if str(file) == "-":
+            raw, size = cast("BinaryIO", sys.stdin.buffer), 0
+        else:
+            raw, size = stack.enter_context(file.open("rb")), file.stat().st_size
+        yield unpacked(iter(lambda: raw.read(_CHUNK), b"")), _meter(stack, size, raw)
+
+
+def _meter(stack: contextlib.ExitStack, size: int, raw: BinaryIO) -> Callable[[int], None]:
+    tell = stack.enter_context(watching("reading"))
+
+    def show(count: int) -> None:
+        if watched():
+            tell(f"{count:,} objects" + (f", {min(100, 100 * raw.tell() // size)} % of the file" if size else ""))
+
+    return show
+
+
+# -- export -------------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("collection", metavar="COLLECTION")
+@click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.option("--party", metavar="PARTY", help="What this party sees, as it goes out to it, instead of the originals.")
+@click.pass_context
+def export(ctx: click.Context, collection: str, file: Path | None, party: str | None) -> None:
+    """Write a collection as a STIX bundle: all versions as they came in, or a party's view.
+
+    To FILE, packed where its name ends with .gz, or to standard output. A file that is there is left alone.
+    """
+    with opened(ctx) as node:
+        terms = collection_of(node, collection)
+        if party is None:
+            objects = node.transfer.originals(terms)
+        else:
+            sight = node.sights.of(party_of(node, party), terms)
+            if not sight.view:
+                raise RefusedError(f"{party} does not read {terms.name}; `taxii-fed view {party} {terms.name}` says why.")
+            objects = node.transfer.seen_by(sight.view)
+        warn_of_difference(node)
+        counted = _Counted(objects)
+        with _target(file) as write:
+            for piece in bundle(f"bundle--{uuid.uuid4()}", counted):
+                write(piece)
+    if file is not None:
+        click.echo(f"{file}: {number_of(counted.count, 'object')}")
+
+
+class _Counted:
+    def __init__(self, objects: Iterable[bytes]) -> None:
+        self._objects = objects
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for each in self._objects:
+            self.count += 1
+            yield each
+
+
+@contextmanager
+def _target(file: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """Give what writes to a new file, which is there only once all is written, or to standard output."""
+    if file is None:
+        yield lambda piece: click.echo(piece, nl=False)
+        return
+    if file.exists():
+        raise RefusedError(f"{file} is there already; nothing was written")
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+            if file.suffix == ".gz":
+                with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed:
+                    yield packed.write
+            else:
+                yield raw.write
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# -- backup and restore -------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.pass_context
+def backup(ctx: click.Context, file: Path) -> None:
+    """Write a consistent copy of the store to a new FILE while the node runs.
+
+    The node's key is not in it: without that the copy is worth nothing to readers who hold cursors and edited copies.
+    """
+    with opened(ctx) as node:
+        node.store.backup(str(file))
+    click.echo(f"{file}: {file.stat().st_size:,} bytes")
+    note("Keep the configuration and the node's key with it: ids of edited copies, pseudonyms and cursors come from the key.")
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.pass_context
+def restore(ctx: click.Context, file: Path) -> None:
+    """Put a backup in the place of the store, which must not be there.
+
+    Readers go on with their cursors; what came in after the backup comes again from peers.
+    """
+    address = settings_of(ctx).store.url
+    if address.kind != "sqlite":
+        raise RefusedError("this store has a tool of its own for backups; use that")
+    restore_file(file, address.path, SystemClock())
+    with opened(ctx) as node:
+        terms = in_force(node)
+        if terms.identity != node.settings.node.identity:
+            note("taxii-fed: this is the backup of another node: its identity is not that of the configuration")
+        warn_of_difference(node)
+    click.echo(f"{address.path}: restored from {file}, with the rules of {terms.node}")
+
+
+# -- rebuild ------------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--verify", "only_look", is_flag=True, help="Compare, and write nothing.")
+@json_option
+@click.pass_context
+def rebuild(ctx: click.Context, *, only_look: bool, as_json: bool) -> None:
+    """Judge every object anew, and mend the views that are not what the rules make of the objects.
+
+    The exit code is 1 where a difference is left: with --verify any that there is.
+    """
+    with opened(ctx) as node:
+        with watching("judging every object anew"):
+            found = left = node.planner.verify()
+        if found and not only_look:
+            with watching(f"mending {number_of(len(found), 'difference')}"):
+                node.rebuilder.mend(found)
+                left = node.planner.verify()
+    if as_json:
+        echo_json({"differences": [asdict(each) for each in found], "left": len(left)})
+    else:
+        if found:
+            rows = [(each.collection, each.view, each.kind, each.object_id, each.detail) for each in found]
+            echo_table(("collection", "view", "difference", "object", "detail"), rows)
+        mended = f"{len(found) - len(left)} mended, " if found and not only_look else ""
+        click.echo(f"{mended}{len(left)} left" if found else "Every view is what the rules make of the objects.")
+    if left:
+        ctx.exit(1)

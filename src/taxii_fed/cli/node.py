@@ -1,0 +1,185 @@
+"""What the admin's commands share: an open node, names with the nearest known one, times and spans of time, and answers in pieces."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from taxii_fed.cli.common import settings_of
+from taxii_fed.config import convert, scalars
+from taxii_fed.config.problems import nearest
+from taxii_fed.core.errors import RefusedError, StoreError
+from taxii_fed.core.rules import CollectionTerms, InForce, Party
+from taxii_fed.core.timestamps import format_date_added, format_taxii
+from taxii_fed.storage import open_store
+from taxii_fed.wiring import Node, SystemClock, open_node
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+@contextmanager
+def opened(ctx: click.Context, *, create: bool = False) -> Iterator[Node]:
+    """Open the node of the configuration without putting anything in force.
+
+    With ``create`` a store that is not there yet, or empty, gets the configuration, as at a first start. Raises `ConfigError`, and
+    `StoreError` where there is no store.
+    """
+    settings = settings_of(ctx)
+    clock = SystemClock()
+    try:
+        store = open_store(str(settings.store.url), base_dir=Path(), clock=clock, create=create)
+    except StoreError as error:
+        if create or not str(error).endswith("does not exist"):
+            raise
+        raise StoreError(f"{error}: start the server, or run `taxii-fed apply`, to make it.") from None
+    node = open_node(settings, clock=clock, store=store, adopt=False)
+    try:
+        if create:
+            with store.read() as reader:
+                empty = reader.in_force() is None
+            if empty:
+                node.governor.adopt(convert.in_force(settings), convert.fingerprint(settings))
+        yield node
+    finally:
+        node.close()
+
+
+def in_force(node: Node) -> InForce:
+    """Return what is in force. Raises `RefusedError` in an empty store."""
+    with node.store.read() as reader:
+        return node.in_force.require(reader)
+
+
+def party_of(node: Node, name: str) -> Party:
+    """Return a party in force. Raises ``UsageError`` with the nearest name."""
+    return _named("party", name, in_force(node).parties, node.settings.parties)
+
+
+def collection_of(node: Node, name: str) -> CollectionTerms:
+    """Return a collection in force by its name, TAXII id or alias. Raises ``UsageError`` with the nearest name."""
+    collections = in_force(node).collections
+    for each in collections.values():
+        if name in (each.id, each.alias):
+            return each
+    return _named("collection", name, collections, node.settings.collections)
+
+
+def _named(kind: str, name: str, known: Mapping[str, T], configured: Mapping[str, object]) -> T:
+    if name in known:
+        return known[name]
+    if name in configured:
+        raise RefusedError(f"The {kind} {name!r} is in the configuration, but not in force yet: run `taxii-fed apply`.")
+    raise click.UsageError(unknown(kind, name, known))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return a message for a name that is none, with the nearest one, or all of a few."""
+    names = sorted(known)
+    hint = nearest(name, names)
+    if hint:
+        return f"no {kind} {name!r}. Did you mean {hint!r}?"
+    return f"no {kind} {name!r}; there {'are' if len(names) != 1 else 'is'} {', '.join(names) or 'none'}."
+
+
+# -- times --------------------------------------------------------------------------------------------------------------------
+
+
+def instant_or_span(raw: Any) -> int:
+    """Return the instant (µs) of a time with its offset, or of a span such as ``7d`` before now."""
+    text = str(raw)
+    if text[-1:] in "smhd" and text[:-1].isdigit():
+        return time.time_ns() // 1000 - scalars.Duration()(text) * 1_000_000
+    return scalars.instant(text)
+
+
+def moment(instant: int | None) -> str:
+    """Return an instant (µs) for people: to the second, in UTC; "" for None."""
+    return "" if instant is None else f"{format_taxii(instant)[:19].replace('T', ' ')}Z"
+
+
+def stamp(milliseconds: int | None) -> str:
+    """Return a ``date_added`` (ms) for people, to the second; "" for None."""
+    return "" if milliseconds is None else moment(milliseconds * 1000)
+
+
+def taxii(instant: int | None) -> str | None:
+    """Return an instant (µs) for JSON."""
+    return None if instant is None else format_taxii(instant)
+
+
+def date_added(milliseconds: int | None) -> str | None:
+    """Return a ``date_added`` (ms) for JSON."""
+    return None if milliseconds is None else format_date_added(milliseconds)
+
+
+# -- answers of any length ----------------------------------------------------------------------------------------------------
+
+
+def echo_stream(value: Any) -> None:
+    """Write a value as JSON to standard output; an iterator in it becomes a list, written item by item as it comes."""
+    for piece in _pieces(value, "\n"):
+        click.echo(piece, nl=False)
+    click.echo()
+
+
+def _pieces(value: Any, margin: str) -> Iterator[str]:
+    inner = f"{margin}  "
+    if isinstance(value, dict) and any(isinstance(each, Iterator) for each in value.values()):
+        for number, (key, each) in enumerate(value.items()):
+            yield f"{',' if number else '{'}{inner}{json.dumps(key, ensure_ascii=False)}: "
+            yield from _pieces(each, inner)
+        yield f"{margin}}}"
+    elif isinstance(value, Iterator):
+        yield "["
+        number = -1
+        for number, each in enumerate(value):
+            yield f"{',' if number else ''}{inner}"
+            yield from _pieces(each, inner)
+        yield f"{margin}]" if number >= 0 else "]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)
+
+
+def note(text: str) -> None:
+    """Tell a person something beside the answer, on standard error."""
+    click.echo(text, err=True)
+
+
+def watched() -> bool:
+    """Return whether a person watches standard error, so that progress is worth showing."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def watching(text: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal that work goes on; gives what changes the text."""
+    if not watched():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 — only where somebody watches
+
+    with Console(stderr=True).status(text) as shown:
+        yield shown.update
+
+
+def number_of(count: int, word: str) -> str:
+    """Return a count with its word, in the plural where it needs one."""
+    if count == 1:
+        return f"1 {word}"
+    return f"{count} {word.removesuffix('y')}ies" if word.endswith("y") else f"{count} {word}s"
+
+
+def warn_of_difference(node: Node) -> None:
+    """Tell a person, on standard error, when the configuration on disk is not what an answer goes by."""
+    with node.store.read() as reader:
+        applied = reader.in_force()
+    if applied is not None and applied.fingerprint != convert.fingerprint(node.settings):
+        note("note: the configuration on disk is not in force; this goes by what is (see `taxii-fed plan`)")
