@@ -17,12 +17,12 @@ _EDITION_SHIFT = 6
 
 def rank_bits(rank: Rank) -> int:
     """Return the part of the traits that a rerank changes."""
-    return _NEWEST * rank.newest | _OLDEST * rank.oldest | _TOP * rank.top | _SHOWN * rank.shown
+    return rank.newest | rank.oldest << 1 | rank.top << 2 | rank.shown << 4
 
 
 def traits_of(rank: Rank, *, version: int, derived: bool, edition: int) -> int:
     """Return the traits of a new entry."""
-    return rank_bits(rank) | _UNVERSIONED * (version == 0) | _DERIVED * derived | edition << _EDITION_SHIFT
+    return rank_bits(rank) | (version == 0) << 3 | derived << 5 | edition << _EDITION_SHIFT
 
 
 def standing_of(traits: int) -> int | None:

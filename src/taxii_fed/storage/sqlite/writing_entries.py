@@ -22,6 +22,7 @@ class EntryPreparer:
         self._counters = counters
         self._bodies = bodies
         """Version key to body key, as far as this transaction knows."""
+        self._words = _Words(names)
         self._contents: dict[tuple[str, str, int, bytes], int] = {}
 
     def rows(self, openings: Sequence[Opening]) -> list[OpeningRow]:
@@ -36,22 +37,26 @@ class EntryPreparer:
         return [self._row(opening, numbers) for opening in openings]
 
     def _row(self, opening: Opening, numbers: dict[str, int]) -> OpeningRow:
-        word = self._names.require_number
-        traits = traits_of(opening.rank, version=opening.version, derived=opening.derived, edition=word(opening.spec_version))
-        if opening.content is None:
-            body = self._bodies[opening.source_key]
-        else:
-            body = self._contents[opening.id, opening.spec_version, opening.version, opening.content]
+        words = self._words
+        content = opening.content
+        traits = traits_of(
+            opening.rank,
+            version=opening.version,
+            derived=content is not None,
+            edition=words[opening.spec_version],
+        )
         return OpeningRow(
             numbers[opening.id],
             numbers[opening.source] if opening.source else None,
             opening.source_key,
-            word(opening.type),
+            words[opening.type],
             standing_of(traits),
             traits,
-            word(opening.rule),
+            words[opening.rule],
             orjson.dumps(opening.reasons).decode() if opening.reasons else None,
-            body,
+            self._bodies[opening.source_key]
+            if content is None
+            else self._contents[opening.id, opening.spec_version, opening.version, content],
         )
 
     def _find_bodies(self, openings: Sequence[Opening]) -> None:
@@ -85,3 +90,15 @@ class EntryPreparer:
                     )
                 )
         self._db.executemany("INSERT INTO body VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+class _Words(dict[str, int]):
+    """Numbers of words, looked up or given once in a transaction."""
+
+    def __init__(self, names: NewNames) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = self._names.require_number(text)
+        return number
