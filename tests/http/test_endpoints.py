@@ -8,7 +8,7 @@ import pytest
 
 from httpkit.client import TAXII, Client
 from httpkit.nodes import BANKING, INSURANCE, PASSWORD, UNKNOWN, TestNode, basic, token_of
-from httpkit.objects import TLP_GREEN, TLP_RED, indicator, malware, stix_id
+from httpkit.objects import TLP_AMBER, TLP_GREEN, TLP_RED, indicator, malware, stix_id
 from taxii_fed.core.levels import TLP_LEVELS
 
 OBJECTS = "collections/banking/objects/"
@@ -462,6 +462,7 @@ def test_readyz_says_what_waits_for_apply(node: TestNode, tmp_path):
     from taxii_fed.web.app import create_app
     from taxii_fed.wiring import open_node
 
+    node.client("staff").add("banking", indicator(1, marking=TLP_AMBER))
     changed = settings_in(
         tmp_path, lambda text: text.replace("up_to: AMBER, unmarked_as: GREEN, unknown_types: share", "up_to: GREEN")
     )

@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 TLP_GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
+TLP_AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
 TLP_RED = "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"
 NAMESPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 

@@ -58,10 +58,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of a view: the stamps of its entries, ascending (milliseconds), and in their order either ``text`` (the bodies, joined by commas) or ``rows``.
+    """A page of a view: the stamps of its entries, ascending (milliseconds), and in their order ``text`` or ``rows``.
 
-    ``more``: whether more matched. ``first`` and ``last`` are for the date headers. ``view`` is 0 where what is given is the standard's
-    own and lies in no view; ``head`` is the view's. ``extras`` are those of `Annotate`, else empty.
+    ``text`` are the bodies, joined by commas. ``more``: whether more matched. ``first`` and ``last`` are for the date headers. ``view``
+    is 0 where what is given is the standard's own and lies in no view; ``head`` is the view's. ``extras`` are those of `Annotate`.
     """
 
     view: int
