@@ -349,10 +349,10 @@ class Reader(Protocol):
         """Return, for each target, the ids of the objects of the collection with an accepted version that names it so."""
         ...
 
-    def used_visibly(self, view: int, targets: Mapping[str, Collection[Use]]) -> set[str]:
+    def used_visibly(self, view: int, targets: Mapping[str, Collection[Use]], without: Collection[str] = ()) -> set[str]:
         """Return those targets that the source of a live entry of the view names in one of the given ways.
 
-        For `Use.CREATOR` only entries that are no copies count: a derived copy names the node.
+        For `Use.CREATOR` only entries that are no copies count: a derived copy names the node. Sources in ``without`` don't count.
         """
         ...
 

@@ -17,7 +17,7 @@ from taxii_fed.core.checks import check_strict
 from taxii_fed.core.closure import Candidate
 from taxii_fed.core.door import KnownHere, PeerTerms, Ruling, home_of, marked_level, overlay, rule
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
-from taxii_fed.core.facts import LOCAL, Facts, Provenance, facts_of, uses_of
+from taxii_fed.core.facts import LOCAL, Facts, Provenance, Use, facts_of, uses_of
 from taxii_fed.core.keys import Keys, erased_id
 from taxii_fed.core.levels import Level
 from taxii_fed.core.query import VersionMatch
@@ -26,6 +26,7 @@ from taxii_fed.core.stix import Received, read_envelope
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
 from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Store, Version, Writer
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.region import candidate_of
 from taxii_fed.services.settle import Settler
 
 Json = dict[str, Any]
@@ -258,10 +259,16 @@ class Ingest:
             return
         now = self._clock.now()
         ids = {version.object_id for version in versions}
+        named = {
+            target
+            for version in versions
+            for target, uses in uses_of(candidate_of(version).facts).items()
+            if uses != {Use.REFERENCE}  # what it only refers to does not lean on it
+        }
         writer.remove_versions([version.key for version in versions])
         left = writer.versions(collection.id, ids)
         writer.refuse([self._keys.gone_mark(collection.id, each) for each in ids if not left.get(each)], now)
-        self._settler.settle(writer, collection.id, ids, now, event=event)
+        self._settler.settle(writer, collection.id, ids | named, now, event=event)
 
     # -- the door ----------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ visible names it. An addition so costs what is connected to it (sharing-rule mod
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +23,8 @@ from taxii_fed.ports import Reader, Version, View, Writer
 
 UNNAMEABLE = "unnameable"
 """Documents that hold, for each view, the identities that nobody may name in it."""
+HIDDEN = "hidden"
+"""Documents that hold, for each view and audience, the identities that some object hides as its creator."""
 
 
 def candidate_of(version: Version) -> Candidate:
@@ -83,6 +86,9 @@ class Region:
         self._ordered: list[tuple[str, Candidate]] | None = None
         self._plain_results: dict[tuple[int, str, bool, int | None], Result] = {}
         self._named_plainly: set[tuple[str, Use]] = set()
+        self._leaning: dict[str, bool] = {}
+        self.hidden: dict[str, set[str]] = {}
+        """Documents of `HIDDEN` as they are after judging."""
         self.wakes: set[tuple[int, str]] = set()
 
     # -- growing ----------------------------------------------------------------------------------------------------------
@@ -174,31 +180,55 @@ class Region:
             self._prepare(found)
 
     def _named(self, object_ids: set[str]) -> set[str]:
-        """Return what these name and what is visible only while something visible names it."""
+        """Return what these name, is visible only while something visible names it, and may now come or go."""
         loaded = self._loaded
-        named: set[str] = set()
+        naming: dict[str, list[Candidate]] = defaultdict(list)
         for object_id in object_ids:
             for candidate in loaded.objects[object_id]:
                 facts = candidate.facts
-                named.update(facts.extensions)
-                named.update(marking for marking in facts.markings if marking not in TLP_LEVELS)
-                named.update(marking for marking, _ in facts.granular if marking not in TLP_LEVELS)
+                for target in (*facts.extensions, *facts.markings, *(marking for marking, _ in facts.granular)):
+                    if target not in TLP_LEVELS:
+                        naming[target].append(candidate)
                 if facts.created_by and self._leans(facts.created_by):
-                    named.add(facts.created_by)
-        loaded.load(named)
-        return {each for each in named if loaded.objects[each]}
+                    naming[facts.created_by].append(candidate)
+        loaded.load(naming)
+        return {target for target, who in naming.items() if loaded.objects[target] and not self._steady(target, who)}
 
     def _leans(self, identity: str) -> bool:
         """Return whether an identity is visible to some audience only while something visible names it."""
-        candidates = self._loaded.objects.get(identity, ())
-        for candidate in candidates:
-            for view, audiences in self._views:
-                for audience in audiences:
-                    if any(rule.hide_creator for rule in audience.change):
-                        return True
-                    if self._judge(view, audience)(candidate.facts).outcome is not Outcome.SHARE:
-                        return True
-        return False
+        leaning = self._leaning.get(identity)
+        if leaning is None:
+            leaning = self._leaning[identity] = any(
+                any(rule.hide_creator for rule in audience.change)
+                or self._judge(view, audience)(candidate.facts).outcome is not Outcome.SHARE
+                for candidate in self._loaded.objects.get(identity, ())
+                for view, audiences in self._views
+                for audience in audiences
+            )
+        return leaning
+
+    def _steady(self, target: str, naming: Sequence[Candidate]) -> bool:
+        """Return whether a thing that leans on others stays as it is in every view, whatever becomes of those that name it here.
+
+        What is visible stays so while nothing that was visible may go; what is not comes only when something visible names it.
+        """
+        if target in self._touched:
+            return False
+        fresh = all(candidate.facts.id in self.fresh for candidate in naming)
+        live = self._loaded.reader.live([view.id for view, _ in self._views], [target])
+        for view, audiences in self._views:
+            if any(rule.hide_creator for audience in audiences for rule in audience.change):
+                return False
+            if target in live.get(view.id, {}):
+                if not fresh:
+                    return False
+            elif any(
+                self._judge(view, audience)(candidate.facts).outcome is Outcome.SHARE
+                for candidate in naming
+                for audience in audiences
+            ):
+                return False
+        return True
 
     def _quiet(self, object_id: str) -> bool:
         """Return whether nobody's picture of the object changes, whatever hangs on it: then what refers to it may rest."""
@@ -242,6 +272,7 @@ class Region:
             copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
             self._named_plainly = self._named_by(results) if any(_leans_on_others(each) for each in rest) else set()
             results.update(close(rest, judge, copier, _Outside(self, view, audience)))
+            self._note_hidden(view, audience, judge, rest)
         for object_id, rows in results.items():
             for row in rows:
                 if row.wake_at is not None:
@@ -375,17 +406,50 @@ class Region:
         return bool(self._loaded.reader.quarantined_ids(self._loaded.collection.id, [object_id]))
 
     def hides(self, audience: Audience, view: View, identity: str) -> bool:
-        """Return whether an object outside the region hides this creator from the audience."""
+        """Return whether an object outside the region hides this creator from the audience.
+
+        Which ones are hidden is kept beside the view; objects are searched only where that may be out of date.
+        """
         if not any(rule.hide_creator for rule in audience.change):
             return False
+        hidden = self._hidden(view, audience)
+        if identity not in self._touched:
+            if identity not in hidden:
+                return False
+            if self._objects <= self.fresh:
+                return True
+        found = self._search_hiding(view, audience, identity)
+        (hidden.add if found else hidden.discard)(identity)
+        return found
+
+    def _search_hiding(self, view: View, audience: Audience, identity: str) -> bool:
         loaded = self._loaded
         judge = self._judge(view, audience)
         for user in loaded.reader.users(loaded.collection.id, [identity], [Use.CREATOR]).get(identity, ()):
-            loaded.load([user])
-            for candidate in loaded.objects[user]:
-                if candidate.facts.created_by == identity and any(rule.hide_creator for rule in judge(candidate.facts).changes):
-                    return True
+            if user in self._objects:
+                continue
+            found = loaded.reader.versions(loaded.collection.id, [user]).get(user, ())
+            if any(_hides_creator(judge, candidate_of(version).facts, identity) for version in found):
+                return True
         return False
+
+    def _hidden(self, view: View, audience: Audience) -> set[str]:
+        name = f"{view.id}:{audience.signature[:16]}"
+        hidden = self.hidden.get(name)
+        if hidden is None:
+            doc = self._loaded.reader.doc(HIDDEN, name)
+            hidden = self.hidden[name] = set(doc["ids"] if doc is not None else ())
+        return hidden
+
+    def _note_hidden(self, view: View, audience: Audience, judge: Judge, rest: Mapping[str, Sequence[Candidate]]) -> None:
+        """Keep which creators the objects of the region hide."""
+        if any(rule.hide_creator for rule in audience.change):
+            self._hidden(view, audience).update(
+                candidate.facts.created_by
+                for candidates in rest.values()
+                for candidate in candidates
+                if candidate.facts.created_by and _hides_creator(judge, candidate.facts, candidate.facts.created_by)
+            )
 
     # -- what lies outside ------------------------------------------------------------------------------------------------
 
@@ -431,14 +495,12 @@ class Region:
         loaded = self._loaded
         meaning = Meanings(loaded.in_force.markings, _Definitions(loaded))(target) if Use.GRANULAR in uses else None
         counted = [use for use in uses if use is not Use.GRANULAR or meaning is not Word.UNKNOWN]
-        users = loaded.reader.users(loaded.collection.id, [target], counted).get(target, ())
-        outside = [user for user in users if user not in self._objects]
-        if not outside:
-            return False
-        if len(outside) == len(users):
-            return bool(loaded.reader.used_visibly(view.id, {target: counted}))
-        live = loaded.reader.live([view.id], outside).get(view.id, {})
-        return any(not entry.derived or Use.CREATOR not in counted for rows in live.values() for entry in rows)
+        without = [each for each in self._objects if each not in self.fresh]
+        return bool(loaded.reader.used_visibly(view.id, {target: counted}, without))
+
+
+def _hides_creator(judge: Judge, facts: Facts, identity: str) -> bool:
+    return facts.created_by == identity and any(rule.hide_creator for rule in judge(facts).changes)
 
 
 class _Definitions(dict[str, Json]):

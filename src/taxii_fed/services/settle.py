@@ -19,7 +19,7 @@ from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.difference import difference
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.notices import Notices, copy_notices
-from taxii_fed.services.region import UNNAMEABLE, Loaded, Region
+from taxii_fed.services.region import HIDDEN, UNNAMEABLE, Loaded, Region
 
 GROUPING = "grouping"
 TRANSITION = "transition"
@@ -70,6 +70,8 @@ class Settler:
                 change = self._told(writer, loaded, view, change, rows, region.fresh)
             writer.change(view.id, change)
             writer.note_given(given)
+        for name, hidden in region.hidden.items():
+            writer.put_doc(HIDDEN, name, {"ids": sorted(hidden)})
         if region.wakes:
             writer.add_wakes(collection.id, sorted(region.wakes))
         refresh_wakes(writer, collection.id)
@@ -120,6 +122,10 @@ def copy_documents(writer: Writer, source: int, target: int) -> None:
     unnameable = writer.doc(UNNAMEABLE, str(source))
     if unnameable is not None:
         writer.put_doc(UNNAMEABLE, str(target), unnameable)
+    for name, doc in writer.docs(HIDDEN).items():
+        view, _, signature = name.partition(":")
+        if view == str(source):
+            writer.put_doc(HIDDEN, f"{target}:{signature}", doc)
     copy_notices(writer, source, target)
 
 

@@ -61,7 +61,8 @@ ORDER BY e.date_added LIMIT :limit"""
 _USED = """
 SELECT 1
 FROM edge CROSS JOIN version AS v ON v.key = edge.version
-WHERE edge.target = :target AND edge.use = :use AND edge.collection = :collection AND (
+WHERE edge.target = :target AND edge.use = :use AND edge.collection = :collection
+    AND v.object NOT IN (SELECT value FROM json_each(:without)) AND (
     EXISTS (
         SELECT 1 FROM entry AS e INDEXED BY entry_by_object
         WHERE e.object = v.object AND e.view = :view AND e.source_key = v.key AND e.ended_at IS NULL
@@ -137,23 +138,26 @@ class EntryReader:
             raise KeyError(key)
         return bytes(row[0])
 
-    def used_visibly(self, view: int, targets: Mapping[str, Collection[Use]]) -> set[str]:
+    def used_visibly(self, view: int, targets: Mapping[str, Collection[Use]], without: Collection[str] = ()) -> set[str]:
         """Return those targets that the source of a live entry of the view names in one of the given ways.
 
-        For `Use.CREATOR` only entries that are no copies count: a derived copy names the node.
+        For `Use.CREATOR` only entries that are no copies count: a derived copy names the node. Sources in ``without`` don't count.
         """
         row = self._db.execute("SELECT collection FROM view WHERE id = ?", (view,)).fetchone()
         collection = None if row is None else self._names.number(row[0])
         numbers = self._names.objects(targets)
+        left_out = as_json(self._names.objects(without).values()) if without else "[]"
         return {
             target
             for target, number in numbers.items()
-            if any(self._is_used(view, number, collection, use) for use in targets[target])
+            if any(self._is_used(view, number, collection, use, left_out) for use in targets[target])
         }
 
-    def _is_used(self, view: int, target: int, collection: int | None, use: Use) -> bool:
+    def _is_used(self, view: int, target: int, collection: int | None, use: Use, without: str) -> bool:
         copies = use is not Use.CREATOR
-        parameters = {"target": target, "use": use, "collection": collection, "view": view, "copies": copies}
+        parameters = {
+            "target": target, "use": use, "collection": collection, "view": view, "copies": copies, "without": without,
+        }  # fmt: skip
         return self._db.execute(_USED, parameters).fetchone() is not None
 
     def given(self, given_ids: Collection[str]) -> dict[str, list[tuple[int, bytes]]]:
