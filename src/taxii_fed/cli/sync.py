@@ -7,7 +7,7 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,17 @@ def opened(settings: Settings, peers: Sequence[str] = ()) -> Iterator[tuple[Node
             federation.close()
     finally:
         node.close()
+
+
+@contextlib.contextmanager
+def on_signals(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
+    """Let a handler have these signals while the block runs."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 @click.command()
@@ -85,13 +96,12 @@ def _work(settings: Settings, peers: Sequence[str], *, compare: bool) -> bool:
             again = number == signal.SIGHUP
             runner.stop()
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, stop)
         if compare:
             for name in federation.subscriptions.plans:
                 federation.subscriptions.want(name, comparison=True)
-        log.info("working", extra={"peers": len(federation.subscriptions.plans), "owner": federation.owner})
-        runner.run()
+        with on_signals(stop, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            log.info("working", extra={"peers": len(federation.subscriptions.plans), "owner": federation.owner})
+            runner.run()
     log.info("stopped")
     return again
 
@@ -107,10 +117,9 @@ def pull_once(ctx: click.Context, peers: Sequence[str], *, compare: bool, accept
     log_to_stderr(settings.log.format, logging.ERROR)
     with opened(settings, peers) as (node, federation), Bars(federation) as bars:
         runner = Runner(federation, node.clock, node.waker.wake_due)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: runner.stop())
         job = Once(federation, bars, runner, compare=compare, accept=accept, named=bool(peers))
-        runner.once(job, list(federation.subscriptions.plans))
+        with on_signals(lambda *_: runner.stop(), signal.SIGTERM, signal.SIGINT):
+            runner.once(job, list(federation.subscriptions.plans))
         node.waker.wake_due()
     for line in job.lines():
         click.echo(line)
