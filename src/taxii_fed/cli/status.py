@@ -1,32 +1,132 @@
-"""`taxii-fed status`: where the subscriptions stand (design, section 5)."""
+"""`taxii-fed status`: where the subscriptions and the readers stand, and what waits for a person (design, section 5)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxii_fed.cli.common import echo_json, echo_table, json_option, settings_of
-from taxii_fed.cli.sync import opened
-from taxii_fed.core.timestamps import format_taxii
+from taxii_fed.cli.common import echo_json, echo_table, json_option
+from taxii_fed.core.timestamps import format_date_added, format_taxii
 
 if TYPE_CHECKING:
+    from taxii_fed.services.attendance import Attendance
     from taxii_fed.services.subscriptions import State, Subscription, Subscriptions
+    from taxii_fed.wiring import Node
 
 _SECOND = 1_000_000
+_HELD_PARTS = 40
+"""Parts of 500 objects that are looked through for holds; `held` looks at all."""
 
 
 @click.command()
 @json_option
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
-    """Show where every subscription stands: watermark, lag, last error, and what came of the last pulls."""
-    with opened(settings_of(ctx)) as (node, federation):
-        rows = subscription_rows(federation.subscriptions, node.clock.now())
+    """Show where every subscription and every reader stands, and what waits for a person.
+
+    Of a subscription: watermark, lag, last error, and what came of the last pulls. Of an account: how far it has read, what is left
+    for it to read, and when it was last seen.
+    """
+    from taxii_fed.cli.node import opened  # noqa: PLC0415 (only what works on a node loads all of it)
+    from taxii_fed.services.attendance import attendance  # noqa: PLC0415
+    from taxii_fed.services.subscriptions import Subscriptions  # noqa: PLC0415
+    from taxii_fed.worker.plan import plans  # noqa: PLC0415
+
+    with opened(ctx) as node:
+        now = node.clock.now()
+        rows = subscription_rows(Subscriptions(node.store, node.clock, plans(node.settings)), now)
+        accounts = {name: tuple(party.accounts) for name, party in node.settings.parties.items()}
+        readers = list(attendance(node.store, node.in_force, accounts))
+        waiting = _waiting(node)
+        whole = _whole(node)
     if as_json:
-        echo_json({"subscriptions": rows})
-    else:
-        tell_subscriptions(rows)
+        echo_json({**whole, "waiting": waiting, "subscriptions": rows, "readers": [_reader_json(each) for each in readers]})
+        return
+    for line in waiting:
+        click.echo(line)
+    for line in _attention(whole):
+        click.echo(line)
+    tell_subscriptions(rows)
+    click.echo()
+    tell_readers(readers, now)
+
+
+def _waiting(node: Node) -> list[str]:
+    """Return what waits for `apply`, in sentences with the command to run."""
+    from taxii_fed.config import convert  # noqa: PLC0415
+
+    with node.store.read() as reader:
+        standing = node.governor.standing(reader, convert.in_force(node.settings), convert.fingerprint(node.settings))
+    if standing.running:
+        return ["A change of rules is under way, or stopped half way. To finish it: taxii-fed apply --resume"]
+    if standing.same:
+        return []
+    if standing.moves:
+        return ["The configuration on disk is not in force. To see what it would do: taxii-fed plan; to do it: taxii-fed apply"]
+    return ["The configuration on disk takes effect at the next start or reload, or with taxii-fed apply; nothing will move."]
+
+
+def _whole(node: Node) -> dict[str, Any]:
+    """Return what is said of the node as a whole: the revision in force, counts of what is on hold and in quarantine."""
+    parts = node.persons.held()
+    held = sum(len(part) for part in islice(parts, _HELD_PARTS))
+    with node.store.read() as reader:
+        applied = reader.in_force()
+        quarantined = reader.quarantine_counts()
+    return {
+        "revision": applied.revision if applied else 0,
+        "in_force_since": _time(applied.at) if applied else None,
+        "held": held,
+        "held_at_least": next(parts, None) is not None,
+        "quarantine": quarantined,
+        "commits_past_lead": node.store.commits_past_lead(),
+    }
+
+
+def _attention(whole: dict[str, Any]) -> Iterator[str]:
+    yield f"In force: revision {whole['revision']}, since {whole['in_force_since'] or 'never'}"
+    if whole["held"]:
+        yield f"On hold: {whole['held']}{' or more' if whole['held_at_least'] else ''} (taxii-fed held)"
+    if whole["quarantine"]:
+        from taxii_fed.cli.words import giver  # noqa: PLC0415
+
+        told = ", ".join(f"{count} from {giver(name)}" for name, count in sorted(whole["quarantine"].items()))
+        yield f"In quarantine: {told} (taxii-fed quarantine list)"
+
+
+def _reader_json(reader: Attendance) -> dict[str, Any]:
+    return {
+        "party": reader.party,
+        "account": reader.account,
+        "collection": reader.collection,
+        "position": None if reader.position is None else format_date_added(reader.position),
+        "left": reader.left,
+        "seen_at": _time(reader.seen_at),
+        "address": reader.address,
+    }
+
+
+def tell_readers(readers: list[Attendance], now: int) -> None:
+    """Write who reads as a table."""
+    if not readers:
+        click.echo("Nobody reads: no party that a share rule reaches has an account.")
+        return
+    rows = [
+        (
+            each.party,
+            each.account,
+            each.collection,
+            format_date_added(each.position)[:23] + "Z" if each.position else "",
+            each.left,
+            "never" if each.seen_at is None else f"{_span((now - each.seen_at) // _SECOND)} ago",
+            each.address,
+        )
+        for each in readers
+    ]
+    echo_table(("party", "account", "reads", "read up to", "left to read", "last seen", "from"), rows)
 
 
 def subscription_rows(subscriptions: Subscriptions, now: int) -> list[dict[str, Any]]:
