@@ -70,6 +70,10 @@ class Governor:
 
     def adopt(self, coming: InForce, fingerprint: str) -> Standing:
         """Take over a configuration where that moves no entry, and always in an empty store; return how it stands then."""
+        with self._store.read() as reader:
+            standing = self.standing(reader, coming, fingerprint)
+        if standing.same or standing.moves:
+            return standing
         with self._store.write() as writer:
             standing = self.standing(writer, coming, fingerprint)
             if standing.same or standing.moves:
