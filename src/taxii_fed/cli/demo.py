@@ -45,7 +45,9 @@ def demo(ctx: click.Context, *, stay: bool, folder: Path | None) -> None:
         if stay:
             for node in nodes.values():
                 node.start("sync")
-            account.chapter("The nodes stay up; Ctrl-C ends them. Try:", *client_commands(nodes))
+            account.chapter("The nodes stay up; Ctrl-C ends them. Try:")
+            for line in client_commands(nodes):
+                account.command(line)
             _wait_for_signal()
     finally:
         stop_all(nodes.values())

@@ -41,6 +41,10 @@ class Outcome:
     rule: str = ""
 
 
+Columns = dict[str, dict[str, Outcome]]
+"""Reader to object id to outcome."""
+
+
 def level_of(value: Json) -> Level:
     """Return the level that an object of the demo is marked with."""
     return TLP_LEVELS[value["object_marking_refs"][0]]
@@ -72,11 +76,18 @@ class Account:
 
     def say(self, line: str, style: str = "") -> None:
         """Write one line, indented also where it goes on."""
+        if not line:
+            self._console.print()
+            return
         indent = 3 + len(line) - len(line.lstrip())
         self._console.print(Padding(Text(line.lstrip(), style=style), (0, 0, 0, indent), expand=False))
 
-    def matrix(self, objects: Sequence[Json], columns: dict[str, dict[str, Outcome]]) -> None:
-        """Write one line an object and one column a reader. ``columns``: reader to object id to outcome."""
+    def command(self, line: str) -> None:
+        """Write a command to be copied: in one line, however wide."""
+        self._console.print(Text(f"   {line}"), soft_wrap=True)
+
+    def matrix(self, objects: Sequence[Json], columns: Columns, before: Columns | None = None) -> None:
+        """Write one line an object and one column a reader; with ``before``, what changed since then."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("object", max_width=44, no_wrap=True, overflow="ellipsis")
         table.add_column("type", no_wrap=True)
@@ -84,11 +95,18 @@ class Account:
         for reader in columns:
             table.add_column(reader, justify="center", overflow="fold")
         for value in objects:
-            cells = [Text(*_SIGNS[outcomes[value["id"]].form]) for outcomes in columns.values()]
+            cells = []
+            for reader, outcomes in columns.items():
+                sign = Text(*_SIGNS[outcomes[value["id"]].form])
+                earlier = before[reader].get(value["id"], Outcome(ABSENT)).form if before else outcomes[value["id"]].form
+                changed = earlier != outcomes[value["id"]].form
+                if changed:
+                    sign = Text.assemble(Text(*_SIGNS[earlier]), " → ", sign or Text("○", "red"))
+                cells.append(sign)
             table.add_row(Text(self._titles[value["id"]]), Text(value["type"]), Text(str(level_of(value))), *cells)
         self._console.print(table)
 
-    def reasons(self, columns: dict[str, dict[str, Outcome]]) -> None:
+    def reasons(self, columns: Columns) -> None:
         """Write, for each reader, why it does not get the rest; objects with the same reason together."""
         for reader, outcomes in columns.items():
             together: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -105,7 +123,9 @@ class Account:
 
     def legend(self) -> None:
         """Say what the signs mean."""
-        self.say("● as published   ◐ as an edited copy   ⏸ on hold   – withheld   (blank) never came to this node", "dim")
+        self.say(
+            "● as published   ◐ as an edited copy   ⏸ on hold   – withheld   ○ gone   (blank) never came to this node", "dim"
+        )
 
     def checks(self, found: dict[str, bool]) -> bool:
         """Write what was checked, and return whether all of it holds."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.stix import Received
-from taxii_fed.demo.account import ABSENT, COPY, HELD, ORIGINAL, WITHHELD, Account, Outcome
+from taxii_fed.demo.account import ABSENT, COPY, HELD, ORIGINAL, WITHHELD, Account, Columns, Outcome
 from taxii_fed.demo.incident import Incident, Json, Posted
 from taxii_fed.demo.nodes import DemoError, Node
 from taxii_fed.demo.reading import Reader, delete, post
@@ -35,6 +35,7 @@ class Story:
         self._incident = Incident(now)
         self._sent: dict[tuple[str, str], bytes] = {}
         self._objects: dict[str, Json] = {}
+        self._told: dict[str, Columns] = {}
         self._readers = [Reader(nodes[name], party) for name, parties in _READERS.items() for party in parties]
         self._begun = time.monotonic()
 
@@ -55,7 +56,7 @@ class Story:
         tell.chapter("The nodes pull from each other, over plain TAXII")
         self._federate()
         tell.chapter("Who received what, and why not the rest")
-        self._tell_all()
+        self._tell()
         checks = self._first_checks()
         tell.chapter(
             "Hours later: a correction, a stricter marking, a revocation, an approval, a deletion",
@@ -68,7 +69,7 @@ class Story:
         hub.run("approve", self._incident.id("report", "takedown"), "--to", "monetary-regulator")
         delete(self._nodes["us-isac"], "prairie-bank", "banking", self._incident.id("threat-actor", "paper lantern"))
         self._federate("--reconcile")
-        self._tell_all()
+        self._tell()
         checks |= self._second_checks()
         tell.chapter("What must hold, checked on what the readers fetched")
         good = tell.checks(checks)
@@ -106,20 +107,23 @@ class Story:
         }
 
     # -- telling ----------------------------------------------------------------------------------------------------------------
-    def _tell_all(self) -> None:
+    def _tell(self) -> None:
+        """Tell what every reader has; the second time only what changed."""
         with ExitStack() as stack:
             explainers = {name: stack.enter_context(_explainer(node)) for name, node in self._nodes.items()}
             copies = self._copies(explainers)
             for name, node in self._nodes.items():
-                columns = {
+                before = self._told.get(name)
+                columns = self._told[name] = {
                     party: {each: _outcome(explainers[name], each, copies[each], party) for each in self._objects}
                     for party in _READERS[name]
                 }
-                here = {each for outcomes in columns.values() for each, outcome in outcomes.items() if outcome.form != ABSENT}
+                listed = [value for value in self._objects.values() if _worth_telling(value["id"], columns, before)]
                 self._account.say("")
-                self._account.say(f"{name}: {node.settings.node.title}", "bold")
-                self._account.matrix([self._objects[each] for each in self._objects if each in here], columns)
-                self._account.reasons(columns)
+                self._account.say(f"{name}: {node.settings.node.title}" + (", what changed" if before else ""), "bold")
+                self._account.matrix(listed, columns, before)
+                if not before:
+                    self._account.reasons(columns)
         self._account.legend()
 
     def _copies(self, explainers: dict[str, Explainer]) -> dict[str, list[str]]:
@@ -216,6 +220,12 @@ def _explainer(node: Node) -> Iterator[Explainer]:
         yield Explainer(opened.store, opened.keys, opened.in_force, opened.clock)
     finally:
         opened.close()
+
+
+def _worth_telling(object_id: str, columns: Columns, before: Columns | None) -> bool:
+    if before is None:
+        return any(outcomes[object_id].form != ABSENT for outcomes in columns.values())
+    return any(outcomes[object_id] != before[party].get(object_id) for party, outcomes in columns.items())
 
 
 def _outcome(explainer: Explainer, object_id: str, copies: Sequence[str], party: str) -> Outcome:

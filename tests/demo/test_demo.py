@@ -1,0 +1,45 @@
+"""The demo, as a visitor runs it: without a terminal, to its end."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_the_demo_federates_tells_and_leaves_the_nodes_up_until_it_is_ended(tmp_path):
+    command = [sys.executable, "-m", "taxii_fed", "demo", "--serve", "--folder", str(tmp_path / "demo")]
+    demo = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"COLUMNS": "300"},
+    )
+    try:
+        lines = []
+        for line in demo.stdout:
+            lines.append(line)
+            if "taxii-fed --config" in line and " view " in line:
+                break
+        told = "".join(lines)
+        assert "✗" not in told
+        assert told.count("✓") > 10
+        assert "at rest" in told
+        assert 'rule "victims leave to the regulator only"' in told
+        asked = re.search(r"curl .*'(?=\s+# pearl-bank)", told)[0]
+        answer = subprocess.run(shlex.split(asked), capture_output=True, text=True, check=True).stdout
+        assert '"objects"' in answer
+    finally:
+        demo.send_signal(signal.SIGTERM)
+        rest, _ = demo.communicate(timeout=120)
+    assert demo.returncode == 0, told + rest
+    logs = [path.read_text() for path in (tmp_path / "demo").glob("*/node.log")]
+    assert len(logs) == 3
+    assert not any("status=500" in text or "Traceback" in text for text in logs)
