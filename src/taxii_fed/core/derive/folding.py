@@ -11,8 +11,11 @@ import binascii
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 
 _ROUNDS = 4
 """How often encodings inside encodings are undone."""
@@ -22,20 +25,31 @@ _FOLDABLE = re.compile(r"[^\x20-\x7e\t\n\r]|%[0-9A-Fa-f]{2}|&[#A-Za-z]|\\|<[/A-Z
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """``text`` and, for each of its characters, where it starts and ends in the original; None: the original itself.
+    """A text with one more layer of encoding undone than in ``source``, which is None in the original.
 
-    ``packed``: some of it was encoded as a whole, so that nothing can be put in place of a part.
+    ``changes``: (start, end) here and (start, end) in the source of each part that was replaced, ascending. ``packed``: some of it was
+    encoded as a whole, so that nothing can be put in place of a part.
     """
 
     text: str
-    places: tuple[tuple[int, int], ...] | None = None
+    source: Folding | None = None
+    changes: tuple[tuple[int, int, int, int], ...] = ()
     packed: bool = False
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the original span of ``text[start:end]``, which is not empty."""
-        if self.places is None:
+        """Return the span in the original of ``text[start:end]``, which is not empty."""
+        if self.source is None:
             return start, end
-        return self.places[start][0], max(place[1] for place in self.places[start:end])
+        _, first_end, before, after = self._change_at(start)
+        first = before if start < first_end else after + start - first_end
+        _, last_end, _, after = self._change_at(end - 1)
+        last = after if end <= last_end else after + end - last_end
+        return self.source.span(first, last)
+
+    def _change_at(self, position: int) -> tuple[int, int, int, int]:
+        """Return the last change that starts at ``position`` or before it."""
+        index = bisect_right(self.changes, position, key=itemgetter(0))
+        return self.changes[index - 1] if index else (0, 0, 0, 0)
 
 
 def foldings(text: str) -> Iterator[Folding]:
@@ -61,12 +75,12 @@ def foldings(text: str) -> Iterator[Folding]:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One kind of encoding. ``plain`` returns None where it is not that kind after all.
+    """One kind of encoding: where it is in a text, and what stands for it; ``plain`` returns None where it is not that kind after all.
 
     ``aside``: looked at on its own and not built upon, since ordinary text looks like it. ``packs``: see `Folding`.
     """
 
-    pattern: re.Pattern[str]
+    find: Callable[[str], Iterable[re.Match[str]]]
     plain: Callable[[re.Match[str]], str | None]
     aside: bool = False
     packs: bool = False
@@ -74,30 +88,21 @@ class _Step:
 
 def _undo(folding: Folding, step: _Step) -> Folding:
     parts: list[str] = []
-    spans: list[tuple[int, int]] = []
-    position = 0
-    for match in step.pattern.finditer(folding.text):
-        start, end = match.span()
+    changes: list[tuple[int, int, int, int]] = []
+    position = length = 0
+    for match in step.find(folding.text):
         plain = step.plain(match)
         if plain is None:
             continue
+        start, end = match.span()
         parts += (folding.text[position:start], plain)
-        spans += _places(folding, position, start)
-        spans += [folding.span(start, end)] * len(plain)
+        length += start - position
+        changes.append((length, length + len(plain), start, end))
+        length += len(plain)
         position = end
-    if not parts:
+    if not changes:
         return folding
-    return Folding(
-        "".join(parts) + folding.text[position:],
-        (*spans, *_places(folding, position, len(folding.text))),
-        folding.packed or step.packs,
-    )
-
-
-def _places(folding: Folding, start: int, end: int) -> list[tuple[int, int]]:
-    if folding.places is not None:
-        return list(folding.places[start:end])
-    return [(at, at + 1) for at in range(start, end)]
+    return Folding("".join(parts) + folding.text[position:], folding, tuple(changes), folding.packed or step.packs)
 
 
 # -- kinds of encoding ------------------------------------------------------------------------------------------------------------
@@ -107,9 +112,18 @@ _COLONS = frozenset("：﹕ː∶꞉։")
 _SLASHES = frozenset("⁄∕／")
 
 
-def _usual(match: re.Match[str]) -> str:
+def _unusual(text: str) -> Iterator[re.Match[str]]:
+    """Find characters that a reader takes for others, or does not see."""
+    found = [character for character in set(text) if character not in _PRINTABLE and _usual(character) != character]
+    return re.finditer(f"[{re.escape(''.join(found))}]", text) if found else iter(())
+
+
+_PRINTABLE = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("\t\n\r")
+
+
+@lru_cache(maxsize=8192)
+def _usual(character: str) -> str:
     """Return what a reader takes one unusual character for; invisible ones are nothing."""
-    character = match[0]
     if character in _DOTS:
         return "."
     if character in _COLONS:
@@ -159,28 +173,28 @@ def _character(number: int) -> str:
 
 
 _STEPS = (
-    _Step(re.compile(r"(?<![0-9A-Za-z+/])[0-9A-Za-z+/]{14,}={0,2}"), _from_base64, aside=True, packs=True),
+    _Step(re.compile(r"(?<![0-9A-Za-z+/])[0-9A-Za-z+/]{14,}={0,2}").finditer, _from_base64, aside=True, packs=True),
     _Step(
-        re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}){7,}(?![0-9A-Za-z])"),
+        re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}){7,}(?![0-9A-Za-z])").finditer,
         lambda match: _readable(bytes.fromhex(match[0])),
         aside=True,
         packs=True,
     ),
-    _Step(re.compile(r"[^\x20-\x7e\t\n\r]"), _usual),
-    _Step(re.compile(r"=([0-9A-F]{2})|=\r?\n"), lambda match: chr(int(match[1], 16)) if match[1] else "", aside=True),
+    _Step(_unusual, lambda match: _usual(match[0])),
+    _Step(re.compile(r"=([0-9A-F]{2})|=\r?\n").finditer, lambda match: chr(int(match[1], 16)) if match[1] else "", aside=True),
     _Step(
         re.compile(
             r"(?P<bytes>%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){1,4})"
             r"|&#(?P<decimal>\d{1,7});?|&#[xX](?P<hex>[0-9A-Fa-f]{1,6});?|(?P<named>&[A-Za-z]{2,31};)"
             r"|</?[A-Za-z][^<>]{0,80}>|<!--[^<>]{0,80}-->"
-        ),
+        ).finditer,
         _from_markup,
     ),
-    _Step(re.compile(r"\\([01][0-7]{2})"), lambda match: chr(int(match[1], 8)), aside=True),
+    _Step(re.compile(r"\\([01][0-7]{2})").finditer, lambda match: chr(int(match[1], 8)), aside=True),
     _Step(
         re.compile(
             r"\\[uU]\{(?P<braced>[0-9A-Fa-f]{1,6})\}|\\u(?P<unicode>[0-9A-Fa-f]{4})|\\x(?P<byte>[0-9A-Fa-f]{2})|\\(?P<escaped>[^0-9A-Za-z\s])"
-        ),
+        ).finditer,
         _from_escape,
     ),
 )

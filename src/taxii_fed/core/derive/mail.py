@@ -21,7 +21,7 @@ _PLAIN = re.compile(rf"{_LOCAL_CHARACTER}+@(?:{_DOMAIN})")
 _PSEUDONYM = re.compile(r"[0-9a-f]{16,64}@pseudonym\.invalid")
 _IN_SIGNS = re.compile(rf"[^\w]*{_PSEUDONYM.pattern}")
 _WORTH_FOLDING = re.compile(r"@|[0-9A-Za-z+/]{14}|[^\x20-\x7e\t\n\r]|%|&[#a-z]|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)
-_WORTH_SEARCHING = re.compile(r"@|[\[({<]\s?at\s?[\])}>]|\bat\s.*\bdot\b|[_-]at[_-]", re.IGNORECASE | re.DOTALL)
+_WORTH_SEARCHING = re.compile(r"@|[\[({<]\s?at\s?[\])}>]|\bdot\b|[_-]at[_-]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
