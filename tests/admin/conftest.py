@@ -13,8 +13,12 @@ from click.testing import CliRunner, Result
 
 from nodekit import START, indicator, malware, relationship, stix_id
 from taxii_fed.cli.main import main
+from taxii_fed.config.load import load
+from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import Level
-from taxii_fed.wiring import SystemClock
+from taxii_fed.core.stix import read_envelope
+from taxii_fed.services.ingest import Giver, Offered
+from taxii_fed.wiring import SystemClock, open_node
 
 BANKING = "5d1f0a3e-8c2d-4b6a-9f3e-1a2b3c4d5e6f"
 INSURANCE = "6e2a1b4f-9d3e-4c7b-8a4f-2b3c4d5e6f70"
@@ -117,6 +121,21 @@ class Admin:
         path = self.folder / "objects.json"
         path.write_text(json.dumps({"objects": list(objects)}))
         self.run("import", str(path), "--into", into, "--as", party)
+
+    def offer(self, *objects: dict[str, Any], jurisdiction: str = "", level: Level | None = None) -> dict[str, int]:
+        """Let the peer offer objects, as a pull does, and return how many met which ruling."""
+        settings = load(self.config)
+        node = open_node(settings, adopt=False)
+        try:
+            peer = settings.peers["eu-csirt"]
+            with node.store.read() as reader:
+                terms = node.in_force.require(reader)
+            giver = Giver("eu-csirt", "91d0", terms.parties["eu-csirt"], PeerTerms(accept_up_to=peer.accept_up_to))
+            received = read_envelope(json.dumps({"objects": objects}).encode())
+            offered = [Offered(each, jurisdiction, level) for each in received]
+            return dict(node.ingest.offer(giver, terms.collections["banking"], offered))
+        finally:
+            node.close()
 
     def seen(self, party: str, collection: str = "banking") -> set[str]:
         """Return the ids that a party sees."""

@@ -38,7 +38,9 @@ class Coming:
 
     @property
     def guarded(self) -> list[str]:
-        """What the guards say."""
+        """What the guards say. Parties that join others do not ask for one: nothing moves for anybody."""
+        if not self.standing.moves:
+            return []
         return [f"{each.collection}: {each.guarded} ({', '.join(each.parties)})" for each in self.effects if each.guarded]
 
     def to_json(self) -> Json:
@@ -69,7 +71,7 @@ def coming_of(node: Node) -> Coming:
         standing = node.governor.standing(reader, coming, fingerprint)
         present = node.in_force.current(reader)
     differs = differing(present, coming) if present is not None else []
-    effects = node.planner.plan(coming) if standing.moves and not standing.running else []
+    effects = node.planner.plan(coming) if not (standing.same or standing.running) else []
     return Coming(coming, fingerprint, standing, tuple(differs), tuple(effects))
 
 
@@ -105,7 +107,7 @@ def _tell_standing(coming: Coming) -> None:
         click.echo("The configuration is in force. Nothing to do.")
     elif not standing.moves:
         click.echo(
-            "Nothing that anybody sees would move. It takes effect at the next start or reload, or with: taxii-fed apply"
+            "Nothing that anybody holds would move. It takes effect at the next start or reload, or with: taxii-fed apply"
         )
 
 
@@ -223,7 +225,7 @@ def _put_in_force(node: Node, coming: Coming, *, sure: bool) -> str:
         return "nothing to do: the configuration is in force"
     if not standing.moves and not standing.running:
         node.governor.adopt(coming.in_force, coming.fingerprint)
-        return "applied: nothing that anybody sees has moved"
+        return "applied: nothing that anybody held has moved"
     if coming.guarded and not sure:
         told = "\n  ".join(coming.guarded)
         raise RefusedError(

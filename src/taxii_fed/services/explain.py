@@ -7,8 +7,8 @@ time: no decision against a release is stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from taxii_fed.core.closure import Result
 from taxii_fed.core.errors import NotFoundError
@@ -221,7 +221,7 @@ class Explainer:
             sources = {entry.source for entry in entries if entry.id == object_id and entry.source}
             for source in sources - {object_id}:
                 entries = sorted({*entries, *reader.ledger(source)}, key=lambda entry: entry.date_added)
-            return [holding for entry in entries for holding in self._holding(reader, names, entry)]
+            return _joined(holding for entry in entries for holding in self._holding(reader, names, entry))
 
     def _holding(self, reader: Reader, names: dict[str, str], entry: Entry) -> list[Holding]:
         view = reader.view(entry.view)
@@ -246,3 +246,17 @@ class Explainer:
                 )
             )  # fmt: skip
         return result
+
+
+def _joined(holdings: Iterable[Holding]) -> list[Holding]:
+    """Join what a party held without a break: where its view was split from another, the entry went over with its date."""
+    joined: dict[tuple[str, str, str, str], list[Holding]] = {}
+    for each in sorted(holdings, key=lambda each: each.since):
+        spans = joined.setdefault((each.party, each.collection, each.given_id, each.version_text), [])
+        before = spans[-1] if spans else None
+        if before is not None and before.until is not None and each.since * 1000 <= before.until < each.since * 1000 + 1000:
+            fetched = tuple(sorted({*before.fetched, *each.fetched}))
+            spans[-1] = replace(each, since=before.since, fetched=fetched)
+        else:
+            spans.append(each)
+    return sorted((each for spans in joined.values() for each in spans), key=lambda each: (each.since, each.party))
