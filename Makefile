@@ -47,8 +47,8 @@ conformance: $(READY) ## TAXII 2.1, requirement by requirement, with a table of 
 	$(BIN)/pytest tests/conformance $(ARGS)
 
 .PHONY: scenarios
-scenarios: $(READY) ## the worked cases of the sharing rules
-	$(BIN)/pytest tests/scenarios $(ARGS)
+scenarios: $(READY) ## the worked cases of the sharing rules; FILE=… runs any file of that format
+	@$(BIN)/python tests/scenarios/run.py $(FILE) $(ARGS)
 
 .PHONY: simulate
 simulate: $(READY) ## federation against simulated peers, at length

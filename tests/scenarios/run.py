@@ -1,4 +1,4 @@
-"""Run a file of sharing scenarios through a real node over HTTP: ``python tests/scenarios/run.py [FILE] [--only S07,…] [--mutate]``.
+"""Run a file of sharing scenarios through a real node over HTTP: ``python tests/scenarios/run.py [FILE…] [--only S07,…] [--mutate]``.
 
 Ends with ``scenarios: P passed, F failed, O open``. With ``--mutate`` every expectation is changed, one at a time, and what the runner does
 not notice is printed: proof that its checks can fail.
@@ -21,6 +21,7 @@ from checks import Checker, Json, Record  # noqa: E402
 from world import run  # noqa: E402
 
 HERE = Path(__file__).parent
+OUR_FILES = (HERE / "sharing.json", HERE / "more.json")
 
 
 def failures(scenario: Json, parties: Json) -> list[str]:
@@ -119,23 +120,27 @@ def mutate(scenarios: list[Json], parties: Json) -> int:
 
 def main() -> int:
     """Run; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", nargs="?", default=str(HERE / "sharing.json"))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="*", default=[str(file) for file in OUR_FILES if file.exists()])
     parser.add_argument("--only", default="", help="ids, with commas")
     parser.add_argument("--mutate", action="store_true")
     arguments = parser.parse_args()
-    document = json.loads(Path(arguments.file).read_text(encoding="utf-8"))
     wanted = set(filter(None, arguments.only.split(",")))
-    scenarios = [each for each in document["scenarios"] if not wanted or each["id"] in wanted]
+    missed = passed = failed = 0
+    for file in arguments.files:
+        document = json.loads(Path(file).read_text(encoding="utf-8"))
+        scenarios = [each for each in document["scenarios"] if not wanted or each["id"] in wanted]
+        if arguments.mutate:
+            missed += mutate(scenarios, document["parties"])
+            continue
+        for scenario in scenarios:
+            lines = failures(scenario, document["parties"])
+            passed, failed = passed + (not lines), failed + bool(lines)
+            print(f"{'FAIL' if lines else 'ok  '} {scenario['id']} {scenario['title']}")
+            for line in lines:
+                print(f"     {line}")
     if arguments.mutate:
-        return 1 if mutate(scenarios, document["parties"]) else 0
-    passed = failed = 0
-    for scenario in scenarios:
-        lines = failures(scenario, document["parties"])
-        passed, failed = passed + (not lines), failed + bool(lines)
-        print(f"{'FAIL' if lines else 'ok  '} {scenario['id']} {scenario['title']}")
-        for line in lines:
-            print(f"     {line}")
+        return 1 if missed else 0
     print(f"scenarios: {passed} passed, {failed} failed, 0 open")
     return 1 if failed else 0
 
