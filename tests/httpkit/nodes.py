@@ -58,7 +58,7 @@ api_roots:
 collections:
   banking: {{id: {BANKING}, api_root: finance, title: Banking, sector: financial-services, alias: banking}}
   insurance: {{id: {INSURANCE}, api_root: finance, title: Insurance, alias: insurance}}
-  dropbox: {{id: {DROPBOX}, api_root: finance, title: Dropbox}}
+  dropbox: {{id: {DROPBOX}, api_root: finance, title: Dropbox, alias: dropbox}}
   open: {{id: {OPEN}, api_root: public, title: Open}}
 parties:
   hub:
