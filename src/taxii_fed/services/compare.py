@@ -22,7 +22,8 @@ from taxii_fed.core.pull import Pull, Request
 from taxii_fed.core.reconcile import Listing
 from taxii_fed.core.remote import ManifestPage, ObjectPage, version_instant
 from taxii_fed.ports import Writer
-from taxii_fed.services.federate import ALONE, IDS_AT_ONCE, SLICE, Federation, Run, Watch, recorded
+from taxii_fed.services.beside import IDS_AT_ONCE, join
+from taxii_fed.services.federate import ALONE, SLICE, Federation, Run, Watch, recorded
 from taxii_fed.services.hold import LEASE_SECONDS, Hold, TakenOverError, held
 from taxii_fed.services.onrecord import on_offer, to_fetch
 from taxii_fed.services.subscriptions import LISTED, Comparing, State, Subscription, Waiting
@@ -184,9 +185,9 @@ class _Comparison:
         """Fetch a page and offer it."""
         self._hold.renew(LEASE_SECONDS + 2 * self._hold.plan.answer_seconds)
         page = ask()
-        offered = self._federation.offered(self._client, self._hold, page, request, ids)
+        joined = join(self._client, self._theirs, self._hold.state.fed, page, request, ids)
         self._hold.renew(LEASE_SECONDS)
-        outcomes = self._federation.offer(self._giver, self._collection, offered)
+        outcomes = self._federation.offer(self._giver, self._collection, joined.offered)
         self._counts += outcomes
         self._watch.seen(len(page.objects), outcomes)
         return page

@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from taxii_fed.core import pull as pulls
 from taxii_fed.core.door import Ruling
-from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, PeerRefusedError, StoreError
+from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, StoreError
 from taxii_fed.core.pull import Pull, Request
-from taxii_fed.core.remote import Carried, ManifestPage, ObjectPage, version_instant
 from taxii_fed.core.rules import CollectionTerms
-from taxii_fed.core.stix import Received
 from taxii_fed.ports import Clock, PeerClient, Store
+from taxii_fed.services.beside import Joined, join
 from taxii_fed.services.hold import LEASE_SECONDS, Hold, TakenOverError, held
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.ingest import Giver, Offered
@@ -29,9 +29,6 @@ from taxii_fed.services.walk import Walk
 
 SLICE = 600_000_000
 """How long one run of a pull or comparison may take (µs), so that the other collections of a peer get their turn."""
-
-IDS_AT_ONCE = 40
-"""Ids in one request: what fits a request line of 4,094 bytes, the limit of a common server."""
 
 log = logging.getLogger("taxii_fed.federation")
 
@@ -146,72 +143,6 @@ class Federation:
         if count >= hold.plan.quarantine_objects or size >= hold.plan.quarantine_bytes:
             raise PeerQuotaError(f"{count} objects ({size} bytes) of this peer wait in quarantine, which fills its quota")
 
-    def offered(
-        self, client: PeerClient, hold: Hold, page: ObjectPage, request: Request, ids: Sequence[str] = ()
-    ) -> list[Offered]:
-        """Return the objects of a page with what a taxii-fed peer says beside them in its manifest.
-
-        An object that such a peer no longer lists was withdrawn between the two answers, and is left out.
-        """
-        if not page.objects or (hold.state.fed is False and not page.fed):
-            return [Offered(each) for each in page.objects]
-        names = [(each.id, version_instant(each.version_text) or 0) for each in page.objects]
-        try:
-            beside = _Beside(client, hold.subscription.theirs, names, request, ids)
-        except PeerRefusedError:
-            if page.fed or hold.state.fed:
-                raise
-            return [Offered(each) for each in page.objects]
-        if hold.state.fed is None or (beside.carried and not hold.state.fed):
-            fed = bool(beside.carried)
-            hold.update(lambda state: replace(state, fed=fed))
-        if not hold.state.fed:
-            return [Offered(each) for each in page.objects]
-        return [
-            beside.offered(each, name)
-            for each, name in zip(page.objects, names, strict=True)
-            if not each.id or beside.lists(name)
-        ]
-
-
-class _Beside:
-    """What the manifest says beside the objects of a page. Those that its page of the same place does not hold are asked for by id."""
-
-    def __init__(
-        self, client: PeerClient, remote: str, names: list[tuple[str, int]], request: Request, ids: Sequence[str]
-    ) -> None:
-        self.carried: dict[tuple[str, int], Carried] = {}
-        self._listed: set[tuple[str, int]] = set()
-        self._add(client.manifest(remote, request, ids))
-        left = list(dict.fromkeys(name[0] for name in names if name[0] and name not in self._listed)) if self.carried else []
-        for start in range(0, len(left), IDS_AT_ONCE):
-            some = left[start : start + IDS_AT_ONCE]
-            self._add(client.manifest(remote, Request(limit=1000), some))
-
-    def _add(self, page: ManifestPage) -> None:
-        self.carried |= page.carried
-        self._listed.update((entry.id, entry.version or 0) for entry in page.entries)
-
-    def lists(self, name: tuple[str, int]) -> bool:
-        """Return whether the peer still offers a version."""
-        return name in self._listed
-
-    def offered(self, received: Received, name: tuple[str, int]) -> Offered:
-        """Return an object with what travels beside it.
-
-        Raises `PeerAnswerError` where a peer that used to say where its objects come from does not: taking them as its own would lift
-        the vetoes that hold for them (I6).
-        """
-        if not received.id:
-            return Offered(received)
-        carried = self.carried.get(name)
-        if carried is None:
-            raise PeerAnswerError(
-                "it no longer says where its objects come from, as a taxii-fed node does to a peer; "
-                "if it is another server now, or our account there has another role, use `taxii-fed peer reset`"
-            )
-        return Offered(received, carried.jurisdiction, carried.level, carried.path)
-
 
 def recorded(hold: Hold, watch: Watch, counts: Counter[str], work: Callable[[], bool], *, comparison: bool) -> Run:
     """Do the work of one run, record a failure, and return how it ended.
@@ -244,31 +175,43 @@ class _Pulling:
         self._watch = watch
         self._until = federation.clock.now() + SLICE
         self._counts = counts
+        self._fed = hold.state.fed
 
     def run(self) -> bool:
         """Pull page after page; return whether the end was reached."""
         hold, plan, federation = self._hold, self._hold.plan, self._federation
         giver, collection = federation.ends(hold.subscription)
-        client = federation.client(hold.subscription.peer)
         federation.require_room(hold)
         walk = Walk(self._begun(hold.state), sum(hold.state.counts.values()))
-        while not walk.finished:
-            if self._must_stop(walk):
-                return False
-            request = self._request(walk)
-            hold.renew(LEASE_SECONDS + 2 * plan.answer_seconds)
-            try:
-                page = client.objects(hold.subscription.theirs, request)
-                walk.answered = True
-                offered = federation.offered(client, hold, page, request)
-            except PeerError as error:
-                self._keep(walk.recover(error))
-                continue
-            hold.renew(LEASE_SECONDS)
-            outcomes = federation.offer(giver, collection, offered)
-            self._turn(walk.turn(page.seen()), outcomes, len(page.objects))
+        coming: Future[Joined] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="page") as ahead:
+            while not walk.finished:
+                if self._must_stop(walk):
+                    return False
+                request = self._request(walk)
+                hold.renew(LEASE_SECONDS + 2 * plan.answer_seconds)
+                try:
+                    joined = coming.result() if coming else self._fetch(walk, request)
+                except PeerError as error:
+                    coming = None
+                    self._keep(walk.recover(error))
+                    continue
+                hold.renew(LEASE_SECONDS)
+                pull = walk.turn(joined.page.seen())
+                self._fed = joined.fed
+                # The next page travels while this one is stored; the place still says that it is to be asked for.
+                coming = None if walk.finished or self._must_stop(walk) else ahead.submit(self._fetch, walk, walk.pull.ask)
+                outcomes = federation.offer(giver, collection, joined.offered)
+                self._turn(pull, outcomes, joined)
         self._finish(walk.pull)
         return True
+
+    def _fetch(self, walk: Walk, request: Request) -> Joined:
+        hold = self._hold
+        client = self._federation.client(hold.subscription.peer)
+        page = client.objects(hold.subscription.theirs, request)
+        walk.answered = True
+        return join(client, hold.subscription.theirs, self._fed, page, request)
 
     def _begun(self, state: State) -> Pull:
         plan = self._hold.plan
@@ -292,11 +235,11 @@ class _Pulling:
         """Store a place that moved back, and the page size that it goes on with."""
         self._hold.update(lambda state: replace(state, place=pull, page_size=pull.limit))
 
-    def _turn(self, pull: Pull, outcomes: Counter[str], count: int) -> None:
+    def _turn(self, pull: Pull, outcomes: Counter[str], joined: Joined) -> None:
         """Move the place past a page that is durable."""
         self._counts += outcomes
-        self._hold.contact(lambda state: replace(state.counted(outcomes), place=pull, last_error=""))
-        self._watch.seen(count, outcomes)
+        self._hold.contact(lambda state: replace(state.counted(outcomes), place=pull, fed=joined.fed, last_error=""))
+        self._watch.seen(len(joined.page.objects), outcomes)
         if any(outcomes.get(ruling) for ruling in Ruling if ruling.kept_apart):
             self._federation.require_room(self._hold)
 
