@@ -226,6 +226,8 @@ class SimulatedPeer:
             next((index for index, key in enumerate(order) if key > token), len(order)) if token and self.knobs.sorted else 0
         )
         if token and not self.knobs.sorted:
+            if token not in order:
+                raise _RefusedError
             start = order.index(token) + 1
         if self.knobs.repeat_from and start >= self.knobs.repeat_from:
             start = self.knobs.repeat_from
