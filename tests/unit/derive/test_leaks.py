@@ -190,6 +190,25 @@ def test_what_is_said_to_be_no_hit_is_none(text):
                 assert (done.obj is obj, done.problem) == (True, "")
 
 
+_PIECES = st.lists(
+    st.sampled_from(
+        "0 1 7 9 089 0x 0X1f 198 255 3325256727 . .. : :: [ ] ( ) { } [.] (.) [:] [@] @ at dot \\ \\x \\u00 / // http:// hxxp[://] % %2 %2E %25 "
+        "& &# &#4 &#46; &period; < <b> </b> = =2E = - _ ' \" , ; x v a ff fe80 ipv4-addr:value ip6.arpa in-addr.arpa nip.io \u200b １ 。 é 漢".split()
+    )
+    | st.just(" ")
+    | st.just("\n"),
+    max_size=25,
+).map("".join)
+
+
+@given(text=_PIECES, place=st.sampled_from(sorted(FREE_TEXT) + sorted(VALUES)), rules=st.sampled_from([*RULES, (PSEUDONYMS,)]))
+def test_any_text_is_edited_once_and_for_all_or_withheld(text, place, rules):
+    wanted = edits(*rules)
+    once = edit({**FREE_TEXT, **VALUES}[place](text), wanted, KEYS)
+    if not once.problem:
+        assert edit(once.obj, wanted, KEYS).changed is False
+
+
 @given(address=ipv4, notation=st.sampled_from(sorted(V4_TEXT)), case=V4_CASES)
 def test_an_edited_object_needs_no_more_editing(address, notation, case):
     place, rules = case

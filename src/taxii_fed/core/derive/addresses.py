@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from taxii_fed.core.derive.folding import Folding, foldings
+from taxii_fed.core.derive.spans import overlaps
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -53,15 +54,14 @@ _DASHED_BEFORE = re.compile(r"(?:^|[^0-9A-Za-z])(?:ip|host)[-_]?$", re.IGNORECAS
 _DASHED_AFTER = re.compile(r"[0-9A-Za-z_-]*(?:\.|\[\.\])[0-9A-Za-z-]*[A-Za-z]")
 _YEAR_BEFORE = re.compile(r"(?<![0-9])[0-9]{4}[-_]$")
 
-_BROWSER = re.compile(
-    r"(?<![A-Za-z])(?:Chrome|Chromium|CriOS|Edge?|EdgA|EdgiOS|OPR|YaBrowser|Vivaldi|HeadlessChrome|Electron|Brave)/$"
-)
+_BROWSER = re.compile(r"[A-Za-z]/$")
 _VERSION_LETTER = re.compile(r"(?<![0-9A-Za-z])[vV]$")
 
 _COLON = r"(?::|\s?[\[({<]\s?(?:::?|colon)\s?[\])}>]\s?)"
 _V6 = re.compile(rf"(?<![0-9A-Za-z:])[0-9A-Fa-f]{{0,4}}(?:{_COLON}[0-9A-Fa-f]{{0,4}}){{2,40}}(?![0-9A-Za-z])")
 _V6_TAIL = re.compile(rf"(?:{_DOT}[0-9]{{1,3}}){{3}}(?![0-9A-Za-z])")
-_V6_SUFFIX = re.compile(r"(?:%[0-9A-Za-z_-]{1,16})?(?:[\[(]?/[\])]?([0-9]{1,3})(?![0-9]))?")
+_V6_ZONE = re.compile(r"%[0-9A-Za-z_-]{1,16}")
+_V6_PREFIX = re.compile(r"[\[(]?/[\])]?([0-9]{1,3})(?![0-9])")
 _V6_NOISE = re.compile(r"[^0-9A-Fa-f:]")
 _PORT = re.compile(r":[0-9]{1,5}$")
 
@@ -92,11 +92,8 @@ _remembered = lru_cache(maxsize=1024)(_search)
 
 def is_numeric_host(value: str) -> bool:
     """Return whether the host of ``value``, a URL or the host itself, is an address in inet_aton notation (``3325256727``)."""
-    for folding in foldings(value):
-        match = _PLAIN_HOST.match(folding.text)
-        if match and _aton(match[1]) is not None:
-            return True
-    return False
+    hosts = (_PLAIN_HOST.match(folding.text) for folding in foldings(value))
+    return any(match is not None and _is_numeric(match[1]) for match in hosts)
 
 
 def widen(network: Network, v4: int | None, v6: int | None) -> Network:
@@ -107,12 +104,8 @@ def widen(network: Network, v4: int | None, v6: int | None) -> Network:
     if isinstance(network, ipaddress.IPv4Network):
         return network if v4 is None or network.prefixlen <= v4 else network.supernet(new_prefix=v4)
     wide = network if v6 is None or network.prefixlen <= v6 else network.supernet(new_prefix=v6)
-    first, last = _carried(network)
-    if (
-        first < last
-        and (network.prefixlen > first)
-        and (wide.prefixlen < first or wide.prefixlen - first > (32 if v4 is None else v4))
-    ):
+    first = _carried_from(network)
+    if first is not None and not first <= wide.prefixlen <= first + (32 if v4 is None else v4):
         raise UnsureError
     return wide
 
@@ -163,14 +156,14 @@ _CARRIERS = (
 """Blocks that carry an IPv4 address, and the bit at which it starts."""
 
 
-def _carried(network: ipaddress.IPv6Network) -> tuple[int, int]:
-    for block, first in _CARRIERS:
-        if network.subnet_of(block) and network.network_address not in _LOCAL:
-            return first, first + 32
-    return 0, 0
-
-
 _LOCAL = frozenset((ipaddress.IPv6Address("::"), ipaddress.IPv6Address("::1")))
+
+
+def _carried_from(network: ipaddress.IPv6Network) -> int | None:
+    """Return the bit at which an IPv4 address starts in an IPv6 one, None where it carries none."""
+    if network.network_address in _LOCAL:
+        return None
+    return next((first for block, first in _CARRIERS if network.prefixlen > first and network.subnet_of(block)), None)
 
 
 def _on_original(folding: Folding, hit: Hit) -> Hit:
@@ -198,13 +191,10 @@ def _find(text: str) -> Iterator[Hit]:
     for start, end in hosts:
         host = text[start:end].rpartition("@")[2].partition(":")[0]
         at = start + text[start:end].rindex(host) if host else start
-        if _aton(host) is not None:
+        if _is_numeric(host):
             yield Hit(at, at + len(host), None, True)
     for hit in _find_anywhere(text):
-        if any(start <= hit.start < end for start, end in hosts):
-            yield Hit(hit.start, hit.end, hit.network, True)
-        else:
-            yield hit
+        yield Hit(hit.start, hit.end, hit.network, overlaps(hosts, hit.start, hit.end))
 
 
 def _find_anywhere(text: str) -> Iterator[Hit]:
@@ -237,7 +227,7 @@ def _find_v4(text: str) -> Iterator[Hit]:
             if len(parts) == 3 and all(_octet(part) is not None for part in parts):
                 yield Hit(match.start(), match.end(), read_exact(plain + ".0/24"))
             continue
-        if not _is_address_run(parts) or _is_version(text, match.start(), run == plain):
+        if not _is_address_run(parts) or (run == plain and _is_version(parts, text[max(0, match.start() - 3) : match.start()])):
             continue
         network, end = read_exact(plain) if len(parts) == 4 else None, match.end(1)
         suffix = _V4_SUFFIX.match(text, end)
@@ -264,44 +254,43 @@ def _is_address_run(parts: list[str]) -> bool:
     """Four octets; a fifth is the port as tcpdump writes it; more of them are an address unless they begin as an OID does."""
     if len(parts) < 4 or any(_octet(part) is None for part in parts[:4]):
         return False
-    return len(parts) <= 5 or not (
-        parts[0] in {"0", "1", "2"} and (parts[0] == "2" or int(parts[1], 0 if "x" in parts[1] else 10) < 40)
-    )
+    if len(parts) <= 5:
+        return True
+    root, arc = parts[0], _octet(parts[1]) or 0
+    return not (root == "2" or (root in {"0", "1"} and arc < 40))
 
 
-def _is_version(text: str, start: int, plain: bool) -> bool:
-    if not plain or start == 0:
-        return False
-    before = text[max(0, start - 20) : start]
-    return _VERSION_LETTER.search(before) is not None or _BROWSER.search(before) is not None
+def _is_version(parts: list[str], before: str) -> bool:
+    """Return whether four numbers are a version by what stands before them: ``v1.2.3.4``, or ``Chrome/120.0.0.0`` as browsers cut it."""
+    return _VERSION_LETTER.search(before) is not None or (parts[1:] == ["0", "0", "0"] and _BROWSER.search(before) is not None)
 
 
 def _octet(part: str) -> int | None:
     """Return the octet that ``part`` spells in decimal, octal or hexadecimal."""
-    if part[:2] in {"0x", "0X"}:
-        value = int(part, 16)
-    else:
-        value = int(part)
-        if value > 255 and part[0] == "0" and not set(part) & {"8", "9"}:
-            value = int(part, 8)
+    value = int(part) if part.isdigit() else _number(part)
+    if value > 255:
+        value = _number(part)
     return value if value < 256 else None
 
 
-def _aton(host: str) -> int | None:
-    """Return the address of a numeric host as inet_aton reads it: one to four numbers of any base."""
+def _number(part: str) -> int:
+    """Return the number that inet_aton reads: 0x is hexadecimal, a leading zero octal, unless a digit forbids it."""
+    if part[:2] in {"0x", "0X"}:
+        return int(part, 16)
+    return int(part, 8 if part[0] == "0" and not set(part) & {"8", "9"} else 10)
+
+
+def _is_numeric(host: str) -> bool:
+    """Return whether inet_aton reads a host as an address: one to four numbers of any base."""
     parts = host.rstrip(".").split(".")
     if not 1 <= len(parts) <= 4 or not all(_NUMBERS.fullmatch(part) for part in parts):
-        return None
-    try:
-        values = [int(part, 16) if part[:2] in {"0x", "0X"} else int(part, 8 if part[0] == "0" else 10) for part in parts]
-    except ValueError:
-        values = [int(part) for part in parts]
-    if any(value > 255 for value in values[:-1]) or values[-1] >= 256 ** (5 - len(parts)):
-        return None
-    return 0
+        return False
+    values = [_number(part) for part in parts]
+    return all(value < 256 for value in values[:-1]) and values[-1] < 256 ** (5 - len(parts))
 
 
 def _find_v6(text: str) -> Iterator[Hit]:
+    network: Network | None
     for match in _V6.finditer(text):
         start, end = match.span()
         if text[end - 1] == ":" and text[end - 2] != ":":
@@ -314,11 +303,12 @@ def _find_v6(text: str) -> Iterator[Hit]:
         network = _read_v6(plain)
         if network is None:
             continue
-        suffix = _V6_SUFFIX.match(text, end)
-        narrower = _with_prefix(network, suffix[1], text[suffix.end() : suffix.end() + 1]) if suffix and suffix[1] else None
-        if suffix:
-            end = suffix.end() if narrower or not suffix[1] else suffix.start(1) - len("/")
-        yield Hit(start, end, narrower or network)
+        if zone := _V6_ZONE.match(text, end):
+            end = zone.end()
+        prefix = _V6_PREFIX.match(text, end)
+        if prefix and (narrower := _with_prefix(network, prefix[1], text[prefix.end() : prefix.end() + 1])):
+            network, end = narrower, prefix.end()
+        yield Hit(start, end, network)
 
 
 def _read_v6(plain: str) -> ipaddress.IPv6Network | None:

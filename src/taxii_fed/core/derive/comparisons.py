@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-Span = tuple[int, int]
-"""Start and exclusive end in the pattern."""
+from taxii_fed.core.derive.spans import Span
 
 
 class PatternError(Exception):

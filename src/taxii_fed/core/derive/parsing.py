@@ -11,7 +11,8 @@ from stix2patterns.exceptions import ParseException
 from stix2patterns.v21.grammars.STIXPatternParser import STIXPatternParser
 from stix2patterns.v21.pattern import Pattern
 
-from taxii_fed.core.derive.comparisons import Comparison, Literal, PatternError, Span
+from taxii_fed.core.derive.comparisons import Comparison, Literal, PatternError
+from taxii_fed.core.derive.spans import Span
 
 
 def parse(pattern: str) -> list[Comparison]:

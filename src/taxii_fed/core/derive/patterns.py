@@ -18,10 +18,11 @@ from taxii_fed.core.derive.addresses import (
     read_exact,
     widen,
 )
-from taxii_fed.core.derive.comparisons import Comparison, Literal, PatternError, Span, comparisons, write_literal
+from taxii_fed.core.derive.comparisons import Comparison, Literal, PatternError, comparisons, write_literal
 from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.folding import foldings
 from taxii_fed.core.derive.mail import find_mail, is_mail, is_pseudonym
+from taxii_fed.core.derive.spans import Span, substitute
 from taxii_fed.core.keys import Keys
 
 Substitution = tuple[Span, str]
@@ -76,9 +77,7 @@ def _rewrite(pattern: str, prefixes: Prefixes, mail_key: str, keys: Keys) -> tup
         return pattern, frozenset()
     networks = [each for test in found for each in _generalise(pattern, test, prefixes)] if generalises else []
     pseudonyms = [each for test in found for each in _pseudonymise(test, mail_key, keys)] if mail_key else []
-    result = pattern
-    for (start, end), text in sorted(networks + pseudonyms, reverse=True):
-        result = result[:start] + text + result[end:]
+    result = substitute(pattern, networks + pseudonyms)
     _require_clean(result, prefixes, mail_key)
     return result, frozenset((["ip-generalised"] if networks else []) + (["email-pseudonymised"] if pseudonyms else []))
 
