@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from taxii_fed.core.errors import NotFoundError
@@ -86,11 +87,11 @@ class Story:
         self._account.say(f"{posted.party:14} publishes {len(posted.objects):2} objects at {posted.node}")
 
     def _federate(self, *how: str) -> None:
-        """Let every node pull in turn until a whole round changes nothing that anybody sees."""
+        """Let all nodes pull until a whole round changes nothing that anybody sees."""
         before = self._seen()
         for round_number in range(1, MOST_ROUNDS + 1):
-            for node in self._nodes.values():
-                node.run("sync", "--once", *how)
+            with ThreadPoolExecutor(len(self._nodes)) as pool:
+                list(pool.map(lambda node: node.run("sync", "--once", *how), self._nodes.values()))
             after = self._seen()
             changed = sum(len(after[reader] ^ before[reader]) for reader in after)
             self._account.say(f"round {round_number}: {changed} changes of what readers see" + ("" if changed else "; at rest"))
