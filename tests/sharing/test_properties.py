@@ -321,6 +321,10 @@ def test_no_id_and_version_ever_goes_out_with_two_contents(terms, collection, af
             step()
             for party in READERS:
                 for obj in kit.view(party, ObjectQuery(limit=1000, versions=ALL_VERSIONS)):
-                    key = (obj["id"], obj.get("modified", ""))
+                    if (
+                        "modified" not in obj
+                    ):  # copies of several observables in one: no version could tell their markings apart
+                        continue
+                    key = (obj["id"], obj["modified"])
                     text = json.dumps(obj, sort_keys=True)
                     assert given_out.setdefault(key, text) == text

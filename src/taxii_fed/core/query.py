@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 DEFAULT_SPEC_VERSION = "2.1"
@@ -70,13 +70,17 @@ class Listed:
     rank: Rank
 
 
-def ranks(entries: Iterable[tuple[int, str, int]]) -> dict[int, Rank]:
+_NO_PREFERENCE = (0, "")
+
+
+def ranks(entries: Iterable[tuple[int, str, int]], preference: Mapping[int, tuple[int, str]] | None = None) -> dict[int, Rank]:
     """Return the rank of each entry of one given id in one view.
 
-    ``entries``: (date_added, spec_version, version in microseconds). Of equal (spec_version, version) the one with the least
-    ``date_added`` is shown.
+    ``entries``: (date_added, spec_version, version in microseconds). Of equal (spec_version, version) one is shown: the one whose
+    ``preference`` (by ``date_added``) is least, then the one with the least ``date_added``.
     """
-    rows = sorted(entries, key=lambda row: (row[1], row[2], row[0]))
+    preferred = preference or {}
+    rows = sorted(entries, key=lambda row: (row[1], row[2], preferred.get(row[0], _NO_PREFERENCE), row[0]))
     if not rows:
         return {}
     top = rows[-1][1]

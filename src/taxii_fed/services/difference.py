@@ -13,10 +13,12 @@ from dataclasses import replace
 from taxii_fed.core import jsontext
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.closure import Result
-from taxii_fed.core.facts import OBSERVABLE_TYPES
+from taxii_fed.core.facts import OBSERVABLE_TYPES, Json
+from taxii_fed.core.levels import TLP_LEVELS
+from taxii_fed.core.markings import strictest
 from taxii_fed.core.query import Rank, ranks
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix
-from taxii_fed.ports import Change, Entry, Opening, View, Writer
+from taxii_fed.ports import Change, Entry, Opening, Reader, View, Writer
 
 RENEWED = "newest-again"
 CHANGED = "changed"
@@ -166,7 +168,14 @@ def _ranked(
         rows = [entry for entry in present.get(given_id, ()) if entry.date_added not in ended]
         standing = [(entry.date_added, entry.spec_version, entry.version) for entry in rows]
         standing += [(_LATER + index, openings[index].spec_version, openings[index].version) for index in by_id[given_id]]
-        found = ranks(standing)
+        preference = {}
+        if len(standing) > 1 and given_id.partition("--")[0] in OBSERVABLE_TYPES:
+            preference = {entry.date_added: preference_of(writer, entry) for entry in rows}
+            preference |= {
+                _LATER + index: _preference(_content(writer, openings[index]), openings[index].source)
+                for index in by_id[given_id]
+            }
+        found = ranks(standing, preference)
         for index in by_id[given_id]:
             result[index] = replace(openings[index], rank=found[_LATER + index])
         for entry in rows:
@@ -179,6 +188,27 @@ def _ranked(
             else:
                 reranked.append((entry.date_added, rank))
     return Change(tuple(ended.items()), tuple(reranked), (*reopened, *result))
+
+
+def preference_of(reader: Reader, entry: Entry) -> tuple[int, str]:
+    """Return which of the observables that a change made equal is shown: the one with the strictest marking (convention 11).
+
+    The order of arrival has no say, so that a rebuild shows the same one (I7).
+    """
+    return _preference(jsontext.loads(reader.body(entry.body)), entry.source)
+
+
+def _preference(content: Json, source: str) -> tuple[int, str]:
+    level = strictest(TLP_LEVELS.get(marking) for marking in content.get("object_marking_refs") or ())
+    return (-1 if level is None else -1 - level, source)
+
+
+def _content(reader: Reader, opening: Opening) -> Json:
+    if opening.content is not None:
+        return jsontext.loads(opening.content)
+    version = reader.version_by_key(opening.source_key)
+    assert version is not None
+    return jsontext.loads(version.body)
 
 
 def _told(rank: Rank) -> bool:

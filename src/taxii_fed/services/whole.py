@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from taxii_fed.core import jsontext
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.closure import Result
+from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.query import ranks
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Audience
 from taxii_fed.ports import Entry, Reader, View
+from taxii_fed.services.difference import preference_of
 from taxii_fed.services.region import Loaded, Region
 
 _WALK = 5_000
@@ -83,7 +85,10 @@ def differences(reader: Reader, collection: str, view: int, results: Mapping[str
     for row in wanted.values():
         yield Difference(collection, view, "missing", row.facts.id, row.facts.version_text)
     for given_id, entries in by_id.items():
-        found = ranks((entry.date_added, entry.spec_version, entry.version) for entry in entries)
+        preference = {}
+        if len(entries) > 1 and given_id.partition("--")[0] in OBSERVABLE_TYPES:
+            preference = {entry.date_added: preference_of(reader, entry) for entry in entries}
+        found = ranks(((entry.date_added, entry.spec_version, entry.version) for entry in entries), preference)
         for entry in entries:
             if found[entry.date_added] != entry.rank:
                 yield Difference(collection, view, "rank", given_id, entry.version_text)
