@@ -100,6 +100,8 @@ def test_look_alikes_are_left_alone(text):
         ("198&#46;51&#46;100&#46;23 or 198%2E51%2E100%2E23", "[removed] or [removed]"),
         ("１９８．５１．１００．２３", "[removed]"),
         ("198.51.100.0/24 is a network", "[removed] is a network"),
+        ("請寄anna@x.example或用户@例子.公司，謝謝", "請寄[removed][removed]，謝謝"),
+        ("位於198.51.100.23的主機", "位於[removed]的主機"),
     ],
 )
 def test_addresses_in_text_become_a_token_that_is_encoded_in_links(text, expected):
@@ -298,6 +300,32 @@ def test_a_name_that_holds_an_address_takes_its_value_along():
     source = indicator(x_seen={"198.51.100.23": 3, "a@b.example": 1, "other": 2})
     assert edited(source, REDACT)["x_seen"] == {"other": 2}
     assert edited(source, GENERALISE)["x_seen"] == {"a@b.example": 1, "other": 2}
+
+
+def test_numbers_that_are_addresses_by_name_and_size_go():
+    source = indicator(
+        x_src_ip=3325256727, x_ip_octets=[198, 51, 100, 23], x_count=3325256727, x_levels=[1, 2, 3, 4], x_ip_count=7
+    )
+    for rule in (REDACT_IP, GENERALISE, REMOVE):
+        result = edited(source, rule)
+        assert {"x_src_ip", "x_ip_octets"} & set(result) == set()
+        assert (result["x_count"], result["x_levels"], result["x_ip_count"]) == (3325256727, [1, 2, 3, 4], 7)
+
+
+def test_selectors_that_lead_nowhere_tell_nothing():
+    source = indicator(
+        name="at 198.51.100.23",
+        granular_markings=[
+            {"lang": "de", "selectors": ["x_seen.198.51.100.23", "name"]},
+            {"lang": "fr", "selectors": ["198.51.100.23"]},
+        ],
+    )
+    assert edited(source, REDACT)["granular_markings"] == [{"lang": "de", "selectors": ["name"]}]
+
+
+def test_a_host_that_browsers_read_as_an_address_withholds():
+    assert edited(observable("url", value="http://198.51\t.100\n.23/"), GENERALISE) == "untransformable"
+    assert edited(indicator("[url:value = 'http://198.51\t.100.23/']"), GENERALISE) == "untransformable"
 
 
 def test_dropped_properties_go_wherever_they_stand():

@@ -122,6 +122,22 @@ def generalised(hit: Hit, text: str, v4: int | None, v6: int | None) -> str:
     return text if wide == hit.network and is_network_text(text) else str(wide)
 
 
+def require_kept(text: str, v4: int | None, v6: int | None) -> None:
+    """Raise `UnsureError` where ``text``, which can't be changed, holds an address narrower than it may be."""
+    for hit in find_addresses(text):
+        old = text[hit.start : hit.end]
+        if generalised(hit, old, v4, v6) != old:
+            raise UnsureError
+
+
+def require_kept_host(value: str, v4: int | None, v6: int | None) -> None:
+    """Raise `UnsureError` where a URL or host name is or holds an address; browsers skip tabs and line ends in it."""
+    for spelling in {value, re.sub(r"[\t\r\n]", "", value)}:
+        if is_numeric_host(spelling):
+            raise UnsureError
+        require_kept(spelling, v4, v6)
+
+
 def is_network_text(text: str) -> bool:
     """Return whether ``text`` is a network in CIDR form with no host bits (no bare address)."""
     if "/" not in text:

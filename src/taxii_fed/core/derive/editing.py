@@ -6,7 +6,7 @@ Answers the sharing-rule model, sections 3 and 4 (outbound, steps 6 and 7): what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,37 +48,37 @@ class Edited:
 
 def edit(obj: Json, edits: Edits, keys: Keys) -> Edited:
     """Return ``obj`` as a class may have it. Equal content, edits and keys give equal results; the input is never changed."""
-    result, cut_names, problem = obj, frozenset[str](), ""
-    reasons: set[str] = set()
     if edits.changes and obj["type"] == "artifact" and "payload_bin" in obj:
-        return Edited(obj=obj, problem=UNTRANSFORMABLE, reasons=(UNTRANSFORMABLE,))
-    if "granular_markings" in obj:
-        result, cut_names, problem = cut_marked(obj, edits.ceiling, edits.marking_level)
-        if problem:
-            return Edited(obj=obj, problem=problem, reasons=(problem,))
-        if result is not obj:
-            reasons.add(PROPERTY_MARKING)
+        return _withheld(obj, UNTRANSFORMABLE)
+    reasons: set[str] = set()
+    allowed, cut_names, problem = cut_marked(obj, edits.ceiling, edits.marking_level)
+    if problem:
+        return _withheld(obj, problem)
+    if allowed is not obj:
+        reasons.add(PROPERTY_MARKING)
     try:
-        trimmed = _trim(result, edits, reasons)
-        work = _Work(edits, keys, reasons)
-        final = work.run(trimmed) if edits.searches else trimmed
+        trimmed = _trim(allowed, edits, reasons)
+        final = _Walk(edits, keys, reasons).over(trimmed) if edits.searches else trimmed
     except (UnsureError, CutError, RecursionError):
-        return Edited(obj=obj, problem=UNTRANSFORMABLE, reasons=(UNTRANSFORMABLE,))
+        return _withheld(obj, UNTRANSFORMABLE)
     if not still_complete(obj, final):
-        return Edited(obj=obj, problem=UNTRANSFORMABLE, reasons=(UNTRANSFORMABLE,))
-    if edits.mark is not None and ((level := own_level(final)) is None or level < edits.mark):
+        return _withheld(obj, UNTRANSFORMABLE)
+    level = own_level(final)
+    remarked = edits.mark is not None and (level is None or level < edits.mark)
+    if remarked:
         reasons.add("re-marked")
-        changed = True
-    else:
-        changed = final is not obj
     return Edited(
         obj=final,
-        changed=changed,
+        changed=remarked or final is not obj,
         reasons=tuple(sorted(reasons)),
-        contributing_changed=final is not obj and contributing_changed(obj, final),
+        contributing_changed=contributing_changed(obj, final),
         cut=cut_names | frozenset(name for name in obj if name not in final),
-        rewritten=frozenset(name for name in final if final[name] is not obj.get(name) and final[name] != obj.get(name)),
+        rewritten=frozenset(name for name, value in final.items() if value is not obj.get(name) and value != obj.get(name)),
     )
+
+
+def _withheld(obj: Json, problem: str) -> Edited:
+    return Edited(obj=obj, problem=problem, reasons=(problem,))
 
 
 def _trim(obj: Json, edits: Edits, reasons: set[str]) -> Json:
@@ -112,26 +112,18 @@ def _named(value: Any, names: list[str]) -> Iterable[Path]:
 
 
 _STRUCTURE = frozenset(
-    {
-        "type",
-        "id",
-        "spec_version",
-        "created",
-        "modified",
-        "pattern_type",
-        "extension_type",
-        "object_marking_refs",
-        "granular_markings",
-    }
+    "type id spec_version created modified pattern_type extension_type object_marking_refs granular_markings".split()
 )
+"""Properties that the door has checked and that are no text."""
 _ID_OR_TIME = re.compile(
     r"[a-z0-9-]{2,250}--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,12})?Z"
 )
 _HEX = re.compile(r"[0-9A-Fa-f]{32,128}")
 _HOST_KEYS = frozenset({"host", ":authority", "x-forwarded-host"})
+_ADDRESS_KEY = re.compile(r"(?:^|[^a-z])(?:ip|ipv4|addr|address|host)(?:$|[^a-z])", re.IGNORECASE)
 
 
-class _Work:
+class _Walk:
     """One walk over one object, copying what it changes."""
 
     def __init__(self, edits: Edits, keys: Keys, reasons: set[str]) -> None:
@@ -141,13 +133,23 @@ class _Work:
         self._gone: set[Path] = set()
         self._weaker = False
 
-    def run(self, obj: Json) -> Json:
+    def over(self, obj: Json) -> Json:
         """Return the edited object. Raises `UnsureError`."""
         result = self._object(obj, ())
         labels = result.get("labels") or []
         if self._weaker and GENERALISED_LABEL not in labels:
             result = {**result, "labels": [*labels, GENERALISED_LABEL]}
-        return cut(result, self._gone)
+        return self._without_telling_selectors(cut(result, self._gone))
+
+    def _without_telling_selectors(self, obj: Json) -> Json:
+        """Take out granular selectors that lead nowhere and name what was looked for."""
+        granular = obj.get("granular_markings") or []
+        kept = [{**entry, "selectors": [each for each in entry["selectors"] if not self._tells(each)]} for entry in granular]
+        if kept == granular:
+            return obj
+        rest = {name: value for name, value in obj.items() if name != "granular_markings"}
+        told = [entry for entry in kept if entry["selectors"]]
+        return {**rest, "granular_markings": told} if told else rest
 
     def _object(self, obj: Json, path: Path) -> Json:
         """Edit an object, or an observable inside ``objects`` of an observed-data."""
@@ -175,7 +177,7 @@ class _Work:
             key: self._object(item, (*path, key)) if isinstance(item, dict) else self._any(item, (*path, key))
             for key, item in objects.items()
         }
-        return new if any(new[key] is not objects[key] for key in objects) else objects
+        return _same_or_new(objects, new)
 
     def _property(self, obj: Json, kind: str, name: str, value: Any, path: Path) -> Any:
         if isinstance(value, str):
@@ -188,7 +190,7 @@ class _Work:
             return value
         if kind == "user-account" and self._edits.pseudonymise_key:
             return self._account(obj, name, value, path)
-        if kind == "artifact" and name == "payload_bin":
+        if kind == "artifact" and name == "payload_bin":  # inside an observed-data
             raise UnsureError
         return self._any(value, path)
 
@@ -213,33 +215,28 @@ class _Work:
     # -- custom properties --------------------------------------------------------------------------------------------------
 
     def _extensions(self, extensions: Json, path: Path) -> Json:
-        changed: Json = {}
-        for key, body in extensions.items():
-            if key in KNOWN_EXTENSIONS or not isinstance(body, dict):
-                new = self._any(body, (*path, key))
-            else:
-                new = self._unknown_extension(body, (*path, key))
-            if new is not body:
-                changed[key] = new
-        return {**extensions, **changed} if changed else extensions
+        return _same_or_new(extensions, {key: self._extension(key, body, (*path, key)) for key, body in extensions.items()})
 
-    def _unknown_extension(self, body: Json, path: Path) -> Json:
+    def _extension(self, key: str, body: Any, path: Path) -> Any:
+        if key in KNOWN_EXTENSIONS or not isinstance(body, dict):
+            return self._any(body, path)
         new = {
             name: value if name == "extension_type" else self._custom(name, value, (*path, name))
             for name, value in body.items()
         }
-        gone = {each[len(path)] for each in self._gone if len(each) == len(path) + 1 and each[: len(path)] == path}
-        if gone and not set(body) - gone - {"extension_type"}:
+        left = [name for name in body if name != "extension_type" and (*path, name) not in self._gone]
+        if not left and any((*path, name) in self._gone for name in body):
             self._gone.add(path)
-        return new if any(new[name] is not body[name] for name in body) else body
+        return _same_or_new(body, new)
 
     def _custom(self, name: str, value: Any, path: Path) -> Any:
         """Edit a property that STIX does not define, or take it out where something is found in it and the rule says so."""
-        if self._key(name, path):
+        if self._tells(name):
+            self._drop(path, self._address_reason())
             return value
         if not self._edits.remove_unknown_if_hit:
             return self._any(value, path)
-        trial = _Work(self._edits, self._keys, set())
+        trial = _Walk(self._edits, self._keys, set())
         try:
             hit = trial._any(value, path) is not value or bool(trial._gone)
         except UnsureError:
@@ -254,50 +251,60 @@ class _Work:
         if isinstance(value, str):
             return self._string(value, path)
         if isinstance(value, dict):
-            new = {}
-            for key, item in value.items():
-                here = (*path, key)
-                if self._key(key, here):
-                    new[key] = item
-                elif key.startswith("x_"):
-                    new[key] = self._custom_inside(item, here)
-                else:
-                    new[key] = self._any(item, here)
-            return new if any(new[key] is not value[key] for key in value) else value
+            return _same_or_new(value, {key: self._member(key, item, (*path, key)) for key, item in value.items()})
         if isinstance(value, list):
+            if len(value) == 4 and self._is_packed(path, lambda: all(type(item) is int and 0 <= item < 256 for item in value)):
+                return value
             items = [self._any(item, (*path, index)) for index, item in enumerate(value)]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        if type(value) is int:
+            self._is_packed(path, lambda: 2**24 <= value < 2**32)
         return value
 
-    def _custom_inside(self, value: Any, path: Path) -> Any:
-        return self._custom(str(path[-1]), value, path) if self._edits.remove_unknown_if_hit else self._any(value, path)
+    def _member(self, key: str, item: Any, path: Path) -> Any:
+        if key.startswith("x_"):
+            return self._custom(key, item, path)
+        if self._tells(key):
+            self._drop(path, self._address_reason())
+            return item
+        return self._any(item, path)
 
     def _string(self, text: str, path: Path) -> str:
         if _ID_OR_TIME.fullmatch(text) or _HEX.fullmatch(text):
             return text
-        if self._is_host(path):
+        if self._last_name(path).lower() in _HOST_KEYS:
             if not self._edits.token_for_ip:
-                return edit_text(edit_host(text, self._edits, self._keys, self._reasons), self._edits, self._reasons)
-            if is_numeric_host(text):
+                text = edit_host(text, self._edits, self._keys, self._reasons)
+            elif is_numeric_host(text):
                 self._reasons.add("ip-redacted")
                 return self._edits.redact_token
         return edit_text(text, self._edits, self._reasons)
 
-    def _is_host(self, path: Path) -> bool:
-        name = path[-1] if isinstance(path[-1], str) else path[-2]
-        return isinstance(name, str) and name.lower() in _HOST_KEYS
+    def _is_packed(self, path: Path, looks_like_one: Callable[[], bool]) -> bool:
+        """Take out numbers that are an IPv4 address by their name and size; tell whether they were."""
+        wanted = self._edits.token_for_ip or self._edits.generalises
+        packed = wanted and _ADDRESS_KEY.search(self._last_name(path)) is not None and looks_like_one()
+        if packed:
+            self._drop(path, self._address_reason())
+        return packed
 
-    def _key(self, name: str, path: Path) -> bool:
-        """Take out a property whose very name holds an address; tell whether it was."""
-        found: set[str] = set()
+    def _tells(self, name: str) -> bool:
+        """Return whether the name of a property holds an address."""
         try:
-            hit = edit_text(name, self._edits, found) != name
+            return edit_text(name, self._edits, set()) != name
         except UnsureError:
-            hit = True
-        if hit:
-            self._drop(path, min(found, default="ip-generalised"))
-        return hit
+            return True
+
+    def _address_reason(self) -> str:
+        return "ip-generalised" if self._edits.generalises and not self._edits.token_for_ip else "ip-redacted"
+
+    def _last_name(self, path: Path) -> str:
+        return next((part for part in reversed(path) if isinstance(part, str)), "")
 
     def _drop(self, path: Path, reason: str) -> None:
         self._gone.add(path)
         self._reasons.add(reason)
+
+
+def _same_or_new(old: Json, new: Json) -> Json:
+    return new if any(new[key] is not old[key] for key in old) else old

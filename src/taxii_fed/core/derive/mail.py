@@ -10,14 +10,28 @@ from taxii_fed.core.derive.folding import foldings
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
 _AT = rf"(?:\s?@\s?|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
 _DOT = rf"(?:\.|\s?{_OPEN}\s?(?:\.|[dD][oO][tT])\s?{_CLOSE}?\s?|\.{_CLOSE}|[\s_-]{{1,2}}[dD][oO][tT][\s_-]{{1,2}})"
-_LOCAL_CHARACTER = r"[\w.!#$%'*+=^`|~-]"
-_DOMAIN = rf"(?:[\w-]{{1,63}}{_DOT}){{1,8}}[^\W\d_][\w-]{{1,62}}(?!\w)|\[(?:IPv6:)?[0-9A-Fa-f:.]{{2,45}}\]"
-_MAIL = re.compile(rf"(?:(?<!{_LOCAL_CHARACTER}){_LOCAL_CHARACTER}++|\"[^\"\n]{{1,64}}\"){_AT}(?:{_DOMAIN})")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+"""Scripts that put no space between words: there, an address in other letters ends where the script begins."""
+_SIGNS = r".!#$%'*+=^`|~-"
+_SPACED_LETTER = rf"[^\W{_UNSPACED}]"
+_LOCAL_CHARACTER = rf"(?:{_SPACED_LETTER}|[{_SIGNS}])"
+_ANY_LOCAL_CHARACTER = rf"[\w{_SIGNS}]"
+_LITERAL = r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]"
+_SPACED_DOMAIN = (
+    rf"(?:(?:{_SPACED_LETTER}|-){{1,63}}{_DOT}){{1,8}}"
+    rf"(?![\d_]){_SPACED_LETTER}(?:{_SPACED_LETTER}|-){{1,62}}(?!{_SPACED_LETTER})"
+)
+_DOMAIN = rf"(?:{_SPACED_DOMAIN}|(?:[\w-]{{1,63}}{_DOT}){{1,8}}[^\W\d_][\w-]{{1,62}}(?!\w)|{_LITERAL})"
+_SPACED_LOCAL = rf"(?<!{_LOCAL_CHARACTER}){_LOCAL_CHARACTER}++"
+_UNSPACED_LOCAL = (
+    rf"(?:(?<!{_ANY_LOCAL_CHARACTER})|(?<![{_UNSPACED}])(?=[{_UNSPACED}])){_ANY_LOCAL_CHARACTER}{{1,128}}+(?<![!-~])"
+)
+_MAIL = re.compile(rf"(?:{_SPACED_LOCAL}|{_UNSPACED_LOCAL}|\"[^\"\n]{{1,64}}\"){_AT}{_DOMAIN}")
 _SPOKEN = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}+\s{1,2}[aA][tT]\s{1,2}[\w-]{1,63}(?:\s{1,2}[dD][oO][tT]\s{1,2}[\w-]{1,63}){1,5}"
     rf"|(?<![\w.+-])[\w.+-]{{1,64}}?[_-][aA][tT][_-]{_DOMAIN}"
 )
-_PLAIN = re.compile(rf"{_LOCAL_CHARACTER}+@(?:{_DOMAIN})")
+_PLAIN = re.compile(rf"{_ANY_LOCAL_CHARACTER}+@{_DOMAIN}")
 _PSEUDONYM = re.compile(r"[0-9a-f]{16,64}@pseudonym\.invalid")
 _IN_SIGNS = re.compile(rf"[^\w]*{_PSEUDONYM.pattern}")
 _WORTH_FOLDING = re.compile(r"@|[0-9A-Za-z+/]{14}|[^\x20-\x7e\t\n\r]|%|&[#a-z]|\\|=40|\bat\b|[_-]at[_-]", re.IGNORECASE)

@@ -12,10 +12,10 @@ from functools import lru_cache
 from taxii_fed.core.derive.addresses import (
     UnsureError,
     find_addresses,
-    generalised,
     is_network_text,
-    is_numeric_host,
     read_exact,
+    require_kept,
+    require_kept_host,
     widen,
 )
 from taxii_fed.core.derive.comparisons import Comparison, Literal, PatternError, comparisons, write_literal
@@ -123,18 +123,12 @@ def _wide(test: Comparison, literal: Literal, prefixes: Prefixes) -> str:
             return literal.text
         wide = widen(exact, *prefixes)
         return literal.text if wide == exact and is_network_text(value) else write_literal(str(wide))
-    _require_kept(value, prefixes)
-    if (_HOST_PATH.search(test.path) and is_numeric_host(value)) or _may_be_partial(test, value):
+    if _HOST_PATH.search(test.path):
+        require_kept_host(value, *prefixes)
+    require_kept(value, *prefixes)
+    if _may_be_partial(test, value):
         raise UnsureError
     return literal.text
-
-
-def _require_kept(text: str, prefixes: Prefixes) -> None:
-    """Raise `UnsureError` where ``text`` holds an address narrower than it may be."""
-    for hit in find_addresses(text):
-        old = text[hit.start : hit.end]
-        if generalised(hit, old, *prefixes) != old:
-            raise UnsureError
 
 
 def _may_be_partial(test: Comparison, value: str) -> bool:
@@ -213,6 +207,6 @@ def _require_nothing(pattern: str, generalises: bool, mail: bool) -> None:
 def _require_clean(result: str, prefixes: Prefixes, mail_key: str) -> None:
     """Raise `UnsureError` where an address is left outside the literals that were judged: comments, keys, odd spellings."""
     if prefixes != (None, None):
-        _require_kept(result, prefixes)
+        require_kept(result, *prefixes)
     if mail_key and find_mail(result):
         raise UnsureError

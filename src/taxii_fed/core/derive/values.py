@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 from taxii_fed.core.derive.addresses import (
     UnsureError,
-    find_addresses,
-    generalised,
     is_network_text,
-    is_numeric_host,
     read_exact,
+    require_kept_host,
     widen,
 )
 from taxii_fed.core.derive.edits import Edits
@@ -39,12 +37,7 @@ def edit_address(value: str, edits: Edits, keys: Keys, reasons: set[str]) -> str
 def edit_host(value: str, edits: Edits, keys: Keys, reasons: set[str]) -> str:  # noqa: ARG001 — one signature for all
     """Return a URL or name as it is: an address in it can't be generalised, nor a mail address pseudonymised."""
     if edits.generalises:
-        if is_numeric_host(value):
-            raise UnsureError
-        for hit in find_addresses(value):
-            text = value[hit.start : hit.end]
-            if generalised(hit, text, edits.generalise_v4, edits.generalise_v6) != text:
-                raise UnsureError
+        require_kept_host(value, edits.generalise_v4, edits.generalise_v6)
     if edits.pseudonymise_key and any(not is_pseudonym(value[hit.start : hit.end]) for hit in find_mail(value)):
         raise UnsureError
     return value
