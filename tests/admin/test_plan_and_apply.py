@@ -105,8 +105,8 @@ def test_applying_a_loosened_rule_releases_with_the_date_of_now(stocked):
     assert stocked.seen("harbour-bank") == {GREEN, AMBER, RED}
     since = {party: since for party, since, _, _ in spans(stocked, RED)}
     assert since["staff"] < since["harbour-bank"] == since["pearl-bank"]
-    (amber,) = [each for each in stocked.json("explain", RED, "--to", "harbour-bank")["collections"][0]["versions"]]
-    assert amber["outcome"] == "visible"
+    (red,) = stocked.json("explain", RED, "--to", "harbour-bank")["collections"][0]["versions"]
+    assert red["outcome"] == "visible"
     assert before < stocked.now
 
 
@@ -149,8 +149,10 @@ def test_a_grant_with_dates_begins_and_ends_by_itself(stocked):
     stocked.edit(
         (
             "never:\n",
-            "  a statute for a while:\n    to: {party: lantau-life}\n    in: [banking]\n    up_to: GREEN\n"
-            "    from: 2026-03-02T10:00Z\n    until: 2026-03-02T11:00Z\nnever:\n",
+            (
+                "  a statute for a while:\n    to: {party: lantau-life}\n    in: [banking]\n    up_to: GREEN\n"
+                "    from: 2026-03-02T10:00Z\n    until: 2026-03-02T11:00Z\nnever:\n"
+            ),
         )
     )
     stocked.run("apply")

@@ -143,7 +143,9 @@ class Explainer:
             object_id=object_id,
             party=party,
             collection=collection.name,
-            reads=view_id is not None,
+            reads=view_id is not None
+            if at is None
+            else audience_of(in_force, in_force.parties[party], collection.name, at).reads,
             versions=tuple(self._version(reader, in_force, collection, party, result, live, at) for result in results),
             ended=tuple(entry for entry in ledger if entry.ended_at is not None),
             door=tuple(door),
@@ -206,7 +208,8 @@ class Explainer:
         if reader.quarantined_ids(collection.id, [object_id]):
             return "quarantined-inbound"
         if reader.refused([self._keys.gone_mark(collection.id, object_id)]):
-            return "deleted-at-origin"
+            events = reader.door_events(object_id=object_id)
+            return next((event.reason for event in events if event.collection == collection.id), "deleted-at-origin")
         return Reason.REFERENCE_WITHHELD
 
     # -- who has it -----------------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ class Persons:
                     found[version.key, verdict.rule] = Held(
                         collection=collection.name, object_id=version.object_id, version_text=version.version_text,
                         name=str(candidate.obj.get("name", "")), rule=verdict.rule, reason=verdict.reason,
-                        parties=(*(first.parties if first else ()), *names), until=None if asked else verdict.wake_at,
+                        parties=tuple(sorted({*(first.parties if first else ()), *names})), until=None if asked else verdict.wake_at,
                     )  # fmt: skip
         return list(found.values())
 

@@ -96,9 +96,8 @@ class Region:
     def explain(self, object_id: str, view: View | None, audience: Audience) -> list[Result]:
         """Return the results of one object, all around it taken as it stands; ``view`` None: for a party that reads nothing here."""
         self._just({object_id})
-        return self.close(view or View(id=0, collection=self._loaded.collection.id, head=0, wake_at=None), (audience,))[
-            object_id
-        ]
+        seen = view or View(id=0, collection=self._loaded.collection.id, head=0, wake_at=None)
+        return self.close(seen, (audience,)).get(object_id, [])
 
     def all(self, object_ids: set[str], view: View, audience: Audience) -> dict[str, list[Result]]:
         """Return the results of all objects of a collection, judged together."""
@@ -267,7 +266,7 @@ class Region:
     def _close(self, view: View, audience: Audience) -> dict[str, list[Result]]:
         judge = self._judge(view, audience)
         results = self._settle_plain(view, audience, judge)
-        rest = {each: self._loaded.objects[each] for each in self._objects if each not in results}
+        rest = {each: rows for each in self._objects if each not in results and (rows := self._loaded.objects[each])}
         if rest:
             copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
             self._named_plainly = self._named_by(results) if any(_leans_on_others(each) for each in rest) else set()
@@ -454,14 +453,14 @@ class Region:
     # -- what lies outside ------------------------------------------------------------------------------------------------
 
     def _look_outside(self, objects: set[str]) -> None:
-        """Read the faces of all that the region refers to and that is not in it."""
+        """Read the faces of all that the region refers to and that is not in it, or in it without any version."""
         loaded, reader, collection = self._loaded, self._loaded.reader, self._loaded.collection.id
         targets = {
             reference.target
             for each in objects
             for candidate in loaded.objects[each]
             for reference in candidate.facts.references
-        } - objects
+        } - {each for each in objects if loaded.objects[each]}
         if not targets:
             return
         live = reader.live([view.id for view, _ in self._views], targets)
@@ -478,7 +477,7 @@ class Region:
             faces, rows = self._faces[view.id], live.get(view.id, {})
             for target in targets:
                 entries = rows.get(target)
-                if entries:
+                if entries and target not in objects:  # what has no version any more is about to end
                     newest = max(entries, key=lambda entry: entry.version)
                     faces[target] = Face(Kind.DERIVED, newest.id) if newest.derived else Face(Kind.ORIGINAL, target)
                 else:
