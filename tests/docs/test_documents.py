@@ -73,3 +73,14 @@ def test_documents_name_only_commands_that_exist():
     texts = [path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]]
     named = {name for text in texts for name in re.findall(r"`taxii-fed (?:--config \S+ )?([a-z][a-z-]*)", text)}
     assert named - COMMANDS.keys() == set()
+
+
+def test_every_metric_is_documented():
+    source = (ROOT / "src" / "taxii_fed" / "web" / "metrics.py").read_text()
+    told = set(re.findall(r"^\| `(taxii_fed_\w+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
+    assert set(re.findall(r'"(taxii_fed_\w+)"', source)) == told
+
+
+def test_every_decision_is_listed():
+    listed = set(re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (ROOT / "docs" / "adr" / "README.md").read_text()))
+    assert {path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md")} == listed
