@@ -48,6 +48,8 @@ class Shelf:
         self.documents: dict[tuple[str, str], Any] = {}
         self.versions: dict[int, Version] = {}
         self.offers_by_key: dict[int, set[str]] = {}
+        self.waiting: set[int] = set()
+        """Keys of versions of which a person must agree to the removal."""
         self.batches: list[list[Offered]] = []
         self.apart: list[Quarantined] = []
         self.outcome: Callable[[Offered], str] = lambda _offered: ""
@@ -170,6 +172,9 @@ class Shelf:
             if not self.offers_by_key[key]:
                 del self.offers_by_key[key], self.versions[key]
         return len(keys)
+
+    def held_back(self, _giver: Giver, _collection: CollectionTerms, keys: Sequence[int]) -> None:
+        self.waiting.update(keys)
 
     def holds(self) -> set[tuple[str, str]]:
         """Return all (id, version) here."""

@@ -124,6 +124,7 @@ def test_a_mass_removal_waits_for_a_person() -> None:
     waiting = state(node).waiting
     assert waiting is not None
     assert (waiting.gone, waiting.of) == (7, 30)
+    assert len(shelf.waiting) == 7
     compared(node, accept_removals=True)
     assert shelf.holds() == peer.offered()
     assert state(node).waiting is None

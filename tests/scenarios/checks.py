@@ -19,7 +19,8 @@ class Record:
 
     ``listed``: objects that the poll returned, all versions on a full poll. ``reachable``: (id, version) found by any endpoint.
     ``texts``: every body and header that came back. ``copies``: object key to the (id, version) that stands for it, from the ledger.
-    ``reasons``: object key to the audit's reasons. ``log``: likewise for what was done. ``ended``: key to why its release ended.
+    ``given``: object key to all ids that it went out under, now or earlier. ``reasons``: object key to the audit's reasons. ``log``:
+    likewise for what was done. ``ended``: key to why its release ended. ``earlier``: key to the id found at this reader's last poll.
     """
 
     full: bool
@@ -27,14 +28,14 @@ class Record:
     reachable: set[tuple[str, str]]
     texts: list[str]
     copies: dict[str, tuple[str, str]]
-    given_before: dict[str, str]
-    """Object key to the id that it was last given out under, now or earlier."""
+    given: dict[str, list[str]]
     reasons: dict[str, set[str]]
     log: dict[str, set[str]]
     ended: dict[str, set[str]]
     node_identity: str
-    others: dict[str, list[Json]] = field(default_factory=dict)
-    """What other recipients were last found to hold, by party."""
+    earlier: dict[str, str] = field(default_factory=dict)
+    others: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """What other recipients were last found to hold: party to object key to the object."""
     same_elsewhere: dict[tuple[str, str], str] = field(default_factory=dict)
     """(object key, collection) to the id given to this recipient there."""
 
@@ -47,6 +48,15 @@ def is_notice(obj: Json, record: Record) -> bool:
     return obj["type"] == "note" and "withdrawn" in obj.get("labels", ()) and obj.get("created_by_ref") == record.node_identity
 
 
+_EXPECTATIONS = {"visible", "absent", "nowhere", "log", "withdrawn", "note"}
+_ENTRY = {
+    "obj", "as", "equals", "not_equals", "contains", "contains_if_present", "removed", "matches", "refs", "same_id_as",
+    "same_id_as_in", "differs_from_recipient", "or_original", "note", "reason",
+}  # fmt: skip
+_MANNERS = {"original", "derived", "derived-or-absent"}
+_PAIR = {"obj", "reason", "note"}
+
+
 class Checker:
     """Holds a record against the ``expect`` of a poll step and yields what is wrong, a sentence each."""
 
@@ -56,9 +66,7 @@ class Checker:
         self._found = {(obj["id"], version_of(obj)): obj for obj in record.listed}
 
     def failures(self, expect: Json) -> Iterator[str]:
-        known = {"visible", "absent", "nowhere", "log", "withdrawn", "note"}
-        if extra := expect.keys() - known:
-            yield f"unknown expectations {sorted(extra)}"
+        yield from _unknown(expect)
         named: set[tuple[str, str]] = set()
         for entry in expect.get("visible", ()):
             yield from self._visible(entry, named)
@@ -82,11 +90,14 @@ class Checker:
         original = (source["id"], version_of(source))
         found = self._found.get(original)
         if how == "original" or (found is not None and entry.get("or_original")):
+            named.add(original)
             if found is None:
                 yield f"{key} is not there as the original"
-            elif found != source:
+                return
+            if found != source:
                 yield f"{key} differs from the original"
-            named.add(original)
+            if how == "original":
+                yield from self._terms(entry, found)
             return
         copy_key = self._record.copies.get(key)
         copy = self._found.get(copy_key) if copy_key and copy_key != original else None
@@ -99,52 +110,56 @@ class Checker:
         named.add(copy_key)  # type: ignore[arg-type]
         if original in self._found:
             yield f"{key} is there both as the original and as a copy"
-        yield from self._copy(entry, source, copy)
+        yield from self._copy(key, source, copy)
+        yield from self._terms(entry, copy)
 
-    def _copy(self, entry: Json, source: Json, copy: Json) -> Iterator[str]:
-        key = entry["obj"]
+    def _copy(self, key: str, source: Json, copy: Json) -> Iterator[str]:
+        """What convention 9 and 11 say of every copy."""
         if copy["type"] != source["type"]:
             yield f"the copy of {key} has another type"
         if source["id"] in json.dumps(copy):
             yield f"the copy of {key} names its source"
         if copy.get("created_by_ref", self._record.node_identity) != self._record.node_identity:
             yield f"the copy of {key} has a creator other than the node"
-        yield from self._properties(entry, copy)
-        for name, wanted in entry.get("refs", {}).items():
-            yield from self._refs(key, name, wanted, copy.get(name))
-        if (other := entry.get("same_id_as")) and self._record.given_before.get(other) != copy["id"]:
-            yield f"the copy of {key} has not the id of that of {other}"
-        if (where := entry.get("same_id_as_in")) and self._record.same_elsewhere.get((key, where)) != copy["id"]:
-            yield f"the copy of {key} has not the id that it has in {where}"
-        yield from self._differs(entry, copy)
-        known = {
-            "obj", "as", "equals", "not_equals", "contains", "contains_if_present", "removed", "matches", "refs", "same_id_as",
-            "same_id_as_in", "differs_from_recipient", "or_original", "note", "reason",
-        }  # fmt: skip
-        if extra := entry.keys() - known:
-            yield f"unknown terms of a visible entry: {sorted(extra)}"
 
-    def _properties(self, entry: Json, copy: Json) -> Iterator[str]:
+    def _terms(self, entry: Json, found: Json) -> Iterator[str]:
+        key = entry["obj"]
+        yield from self._properties(entry, found)
+        for name, wanted in entry.get("refs", {}).items():
+            yield from self._refs(key, name, wanted, found.get(name))
+        if other := entry.get("same_id_as"):
+            before = self._record.earlier.get(key) if other == key else self._record.given.get(other, [""])[-1]
+            if before != found["id"]:
+                yield f"the copy of {key} has not the id of that of {other}"
+        if (where := entry.get("same_id_as_in")) and self._record.same_elsewhere.get((key, where)) != found["id"]:
+            yield f"the copy of {key} has not the id that it has in {where}"
+        for party, name in differences(entry):
+            other_found = self._record.others.get(party, {}).get(key)
+            if other_found is None:
+                yield f"{party} holds no {key} to differ from"
+            elif other_found.get(name) == found.get(name):
+                yield f"{key}.{name} is the same for {party}"
+
+    def _properties(self, entry: Json, found: Json) -> Iterator[str]:
         key = entry["obj"]
         for name, value in entry.get("equals", {}).items():
-            if copy.get(name) != value:
-                yield f"{key}.{name} is {copy.get(name)!r}, expected {value!r}"
+            if found.get(name) != value:
+                yield f"{key}.{name} is {found.get(name)!r}, expected {value!r}"
         for name, value in entry.get("not_equals", {}).items():
-            if copy.get(name) == value:
+            if found.get(name) == value:
                 yield f"{key}.{name} is still {value!r}"
         for term in ("contains", "contains_if_present"):
             for name, parts in entry.get(term, {}).items():
-                value = copy.get(name, "")
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                texts = _texts(found.get(name, ""))
                 for part in [parts] if isinstance(parts, str) else parts:
-                    if part not in text:
+                    if not any(part in text for text in texts):
                         yield f"{key}.{name} lacks {part!r}"
         for name in entry.get("removed", ()):
-            if name in copy:
+            if name in found:
                 yield f"{key}.{name} is still there"
         for name, pattern in entry.get("matches", {}).items():
-            if not re.search(pattern, str(copy.get(name, ""))):
-                yield f"{key}.{name} is {copy.get(name)!r}, which does not match {pattern}"
+            if not any(re.search(pattern, text) for text in _texts(found.get(name, ""))):
+                yield f"{key}.{name} is {found.get(name)!r}, which does not match {pattern}"
 
     def _refs(self, key: str, name: str, wanted: Any, found: Any) -> Iterator[str]:
         expected = [self._meant(each) for each in ([wanted] if isinstance(wanted, str) else wanted)]
@@ -156,19 +171,9 @@ class Checker:
         how, _, key = term.partition(":")
         if how == "original":
             return self._objects[key]["id"]
-        return self._record.copies.get(key, (f"no copy of {key}", ""))[0]
-
-    def _differs(self, entry: Json, copy: Json) -> Iterator[str]:
-        wanted = entry.get("differs_from_recipient")
-        if not wanted:
-            return
-        pairs = wanted.items() if isinstance(wanted, dict) else [(wanted, "value")]
-        for one, two in pairs:
-            party, name = (one, two) if one in self._record.others else (two, one)
-            if party not in self._record.others:
-                yield f"{party} was not polled before"
-            elif any(obj.get(name) == copy.get(name) for obj in self._record.others[party] if obj["type"] == copy["type"]):
-                yield f"{entry['obj']}.{name} is the same for {party}"
+        if how == "derived" and key in self._objects:
+            return self._record.copies.get(key, (f"no copy of {key}", ""))[0]
+        return f"what {term!r} may mean"
 
     # -- absent and withdrawn -----------------------------------------------------------------------------------------------
 
@@ -187,26 +192,74 @@ class Checker:
             yield f"{key} is absent for {sorted(self._record.reasons.get(key, ()))}, expected {reason}"
 
     def _withdrawn(self, entry: Json) -> Iterator[str]:
+        """Every id that the reader held it under and no longer does is gone, and told of or revoked."""
         key = entry["obj"]
-        held = self._record.given_before.get(key, self._objects[key]["id"])
-        told = any(
-            held in obj.get("object_refs", ()) and not obj.get("revoked")
-            for obj in self._record.listed
-            if is_notice(obj, self._record)
-        )
-        revoked = any(obj["id"] == held and obj.get("revoked") for obj in self._record.listed)
-        if not (told or revoked):
-            yield f"nothing tells of the withdrawal of {key}"
-        if (held, version_of(self._objects[key])) in self._record.reachable and not revoked:
-            yield f"{key} is withdrawn and can still be fetched"
+        given = self._record.given.get(key, [])
+        now = self._record.copies.get(key, ("", ""))[0]
+        if not given:
+            yield f"{key} was never released"
+        for held in dict.fromkeys(each for each in given if each != now):
+            rows = [obj for obj in self._record.listed if obj["id"] == held]
+            told = any(
+                held in obj.get("object_refs", ()) and not obj.get("revoked")
+                for obj in self._record.listed
+                if is_notice(obj, self._record)
+            )
+            revoked = any(obj.get("revoked") for obj in rows)
+            if not (told or revoked):
+                yield f"nothing tells of the withdrawal of {key} as {held}"
+            if (held, version_of(self._objects[key])) in self._record.reachable and not revoked:
+                yield f"{key} is withdrawn and can still be fetched"
+        if given and all(each == now for each in given):
+            yield f"{key} is not withdrawn"
         if (reason := entry.get("reason")) and reason not in self._record.ended.get(key, ()):
             yield f"the release of {key} ended for {sorted(self._record.ended.get(key, ()))}, expected {reason}"
 
     def _extras(self, named: set[tuple[str, str]]) -> Iterator[str]:
-        copies = {copy[0] for copy in self._record.copies.values()} | set(self._record.given_before.values())
+        copies = {copy[0] for copy in self._record.copies.values()} | {
+            each for ids in self._record.given.values() for each in ids
+        }
         for (object_id, version), obj in self._found.items():
             if (object_id, version) in named or obj["type"] in _EXTRA_TYPES or is_notice(obj, self._record):
                 continue
             if object_id == self._record.node_identity or (obj.get("revoked") and object_id in copies):
                 continue
             yield f"{object_id} ({obj.get('name', '')!r}, version {version}) is there and was not expected"
+
+
+def differences(entry: Json) -> Iterator[tuple[str, str]]:
+    """Yield (party, property) of ``differs_from_recipient``, which names both, in whatever order, or the party alone.
+
+    A party alone is meant for the property that the entry matches, or for ``value``.
+    """
+    wanted = entry.get("differs_from_recipient") or {}
+    if isinstance(wanted, str):
+        wanted = dict.fromkeys(entry.get("matches") or ["value"], wanted)
+    party = wanted.get("recipient") or wanted.get("party")
+    if party:
+        names = wanted.get("property") or wanted.get("properties") or "value"
+        wanted = dict.fromkeys([names] if isinstance(names, str) else names, party)
+    for one, others in wanted.items():
+        for other in [others] if isinstance(others, str) else others:
+            yield (one, other) if "-" in one else (other, one)
+
+
+def _unknown(expect: Json) -> Iterator[str]:
+    """Yield a failure for every term that these checks do not know: a term that is passed over would be a check that is not made."""
+    if extra := expect.keys() - _EXPECTATIONS:
+        yield f"unknown expectations {sorted(extra)}"
+    for entry in expect.get("visible", ()):
+        if entry["as"] not in _MANNERS:
+            yield f"{entry['obj']}: unknown 'as' {entry['as']!r}"
+        if extra := entry.keys() - _ENTRY:
+            yield f"{entry['obj']}: unknown terms of a visible entry {sorted(extra)}"
+    for term in ("absent", "log", "withdrawn"):
+        for entry in expect.get(term, ()):
+            if extra := entry.keys() - _PAIR:
+                yield f"{entry['obj']}: unknown terms of {term} {sorted(extra)}"
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [json.dumps(value, ensure_ascii=False), json.dumps(value, ensure_ascii=False, separators=(",", ":"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -38,14 +39,17 @@ def names(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def rules_in_force(base: InForce, rules: list[dict[str, Any]], ids: dict[str, str]) -> InForce:
-    """Return ``base`` with the outbound rules of a scenario; ``ids``: object key to STIX id."""
+def rules_in_force(base: InForce, rules: list[dict[str, Any]], objects: dict[str, dict[str, Any]]) -> InForce:
+    """Return ``base`` with the outbound rules of a scenario; ``objects``: object key to the object."""
+    for rule in rules:
+        _one_of(rule, "direction", "outbound", "inbound")
+    ids = {key: obj["id"] for key, obj in objects.items()}
     outbound = [rule for rule in rules if rule["direction"] == "outbound"]
     markings: dict[str, Level] = {}
     for rule in outbound:
         for key, level in (rule.get("marking_map") or {}).items():
             markings[ids.get(key, key)] = parse_level(level)
-    made = [_rule(rule, ids) for rule in outbound]
+    made = [_rule(rule, ids, _pins(objects)) for rule in outbound]
     return replace(
         base,
         markings=markings,
@@ -63,6 +67,7 @@ def inbound_terms(rules: list[dict[str, Any]], ids: dict[str, str]) -> dict[str,
         if rule["direction"] != "inbound":
             continue
         _known(rule, _RULE | _INBOUND)
+        _one_of(rule, "above", "quarantine", "drop")
         terms = PeerTerms(
             accept_up_to=parse_level(rule.get("accept_max_tlp", "RED")),
             drop_above=rule.get("above") == "drop",
@@ -90,17 +95,32 @@ def _known(rule: dict[str, Any], terms: set[str]) -> None:
         raise UnknownTermError(f"rule {rule.get('id')}: unknown term {term!r}")
 
 
-def _rule(rule: dict[str, Any], ids: dict[str, str]) -> Share | Never | Hold | Change:
+def _one_of(rule: dict[str, Any], term: str, *values: Any) -> None:
+    if rule.get(term, values[0]) not in values:
+        raise UnknownTermError(f"rule {rule.get('id')}: unknown {term} {rule[term]!r}")
+
+
+def _pins(objects: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return what names exactly the object of each key: its id, and its version where several keys hold versions of one id."""
+    count = Counter(obj["id"] for obj in objects.values())
+    return {
+        key: obj["id"] if count[obj["id"]] == 1 else f"{obj['id']}@{obj.get('modified') or obj.get('created') or ''}"
+        for key, obj in objects.items()
+    }
+
+
+def _rule(rule: dict[str, Any], ids: dict[str, str], pins: dict[str, str]) -> Share | Never | Hold | Change:
     common: dict[str, Any] = {
         "name": rule["id"],
         "to": _to(rule.get("to") or {}),
-        "what": _what(rule.get("objects") or {}, ids),
+        "what": _what(rule.get("objects") or {}, ids, pins),
         "collections": names(rule.get("collections") or ()),
         "reason": rule.get("reason", ""),
     }
     effect = rule["effect"]
     if effect == "share":
         _known(rule, _RULE | _SHARE)
+        _one_of(rule, "unknown_types", "withhold", "share")
         up_to = parse_level(rule["max_tlp"])
         relayed = rule.get("max_tlp_relayed")
         unmarked = rule.get("unmarked_as", "withhold")
@@ -118,9 +138,13 @@ def _rule(rule: dict[str, Any], ids: dict[str, str]) -> Share | Never | Hold | C
     if effect == "hold":
         _known(rule, _RULE | _HOLD)
         until = rule.get("until")
+        if not until and not rule.get("approval"):
+            raise UnknownTermError(f"rule {rule['id']}: a hold until when?")
         return Hold(until_at=parse_rfc3339(until) if until else None, approval=bool(rule.get("approval")), **common)
     if effect == "transform":
         _known(rule, _RULE | _CHANGE)
+        _one_of(rule, "if_not_possible", "withhold")
+        _one_of(rule, "unknown_properties", "keep", "remove-if-hit")
         return Change(
             **_edits(rule["transform"]), remove_unknown_if_hit=rule.get("unknown_properties") == "remove-if-hit", **common
         )
@@ -162,17 +186,17 @@ def _to(terms: dict[str, Any]) -> To:
     return To(**given, but_not=tuple(To(**{key: value}) for key, value in negated.items()))
 
 
-def _what(terms: dict[str, Any], ids: dict[str, str]) -> What:
-    given = dict(_term(key, value, ids) for key, value in terms.items() if not key.startswith("not_"))
-    negated = [_term(key.removeprefix("not_"), value, ids) for key, value in terms.items() if key.startswith("not_")]
+def _what(terms: dict[str, Any], ids: dict[str, str], pins: dict[str, str]) -> What:
+    given = dict(_term(key, value, ids, pins) for key, value in terms.items() if not key.startswith("not_"))
+    negated = [_term(key.removeprefix("not_"), value, ids, pins) for key, value in terms.items() if key.startswith("not_")]
     return What(**given, but_not=tuple(What(**{key: value}) for key, value in negated))
 
 
-def _term(key: str, value: Any, ids: dict[str, str]) -> tuple[str, Any]:
+def _term(key: str, value: Any, ids: dict[str, str], pins: dict[str, str]) -> tuple[str, Any]:
     if key not in _WHAT:
         raise UnknownTermError(f"unknown term of 'objects': {key!r}")
     if key in ("created_by", "keys"):
-        return _WHAT[key], tuple(ids.get(each, each) for each in names(value))
+        return _WHAT[key], tuple((ids if key == "created_by" else pins).get(each, each) for each in names(value))
     if key == "min_tlp":
         return _WHAT[key], parse_level(value)
     if key in ("min_confidence", "max_confidence", "expired"):

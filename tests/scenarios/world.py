@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from checks import Json, Record, version_of
+from checks import Json, Record, differences, version_of
 from stub import StubPeers
-from translate import inbound_terms, party_of, rules_in_force
+from translate import UnknownTermError, inbound_terms, party_of, rules_in_force
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nodekit import memory_folder
@@ -29,7 +29,9 @@ from taxii_fed.core.reconcile import Guard
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.transport import Access
+from taxii_fed.ports import Entry, Reader
 from taxii_fed.services import compare
+from taxii_fed.services.explain import Answer
 from taxii_fed.services.federate import Federation
 from taxii_fed.services.persons import Persons
 from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
@@ -78,6 +80,7 @@ class World:
     def __init__(self, scenario: Json, parties: Json, folder: Path) -> None:
         self.objects: dict[str, Json] = scenario["objects"]
         self.ids = {key: obj["id"] for key, obj in self.objects.items()}
+        check_terms(scenario)
         self._scenario = scenario
         self._parties = parties
         self._clock = SettableClock()
@@ -86,7 +89,8 @@ class World:
         self._collections = self._named_collections()
         self._peers = sorted({step["from"] for step in scenario["steps"] if step.get("from", "local") != "local"})
         self._sessions: dict[str, requests.Session] = {}
-        self._held: dict[str, dict[str, list[Json]]] = defaultdict(dict)
+        self._held: dict[str, dict[str, Json]] = defaultdict(dict)
+        self._ids_before: dict[tuple[str, str], dict[str, str]] = {}
         self.stub = StubPeers()
         for peer in self._peers:
             for name in self._collections:
@@ -111,13 +115,23 @@ class World:
 
     def _named_collections(self) -> dict[str, str]:
         names = [step["collection"] for step in self._scenario["steps"] if "collection" in step]
-        for rule in self._scenario["rules"]:
+        for rule in self._all_rules():
             names += rule.get("collections", ())
         return {name: str(uuid.uuid4()) for name in dict.fromkeys(names or ["banking"])}
 
+    def _all_rules(self) -> list[Json]:
+        return [*self._scenario["rules"], *(rule for step in self._scenario["steps"] for rule in step.get("set", ()))]
+
     def _known_parties(self) -> list[str]:
         names = {*self._scenario["recipients"], *self._peers}
-        names |= {step["by"] for step in self._scenario["steps"] if step["do"] == "poll"}
+        for step in self._scenario["steps"]:
+            if step["do"] == "poll":
+                names |= {
+                    step["by"],
+                    *(party for entry in step["expect"].get("visible", ()) for party, _ in differences(entry)),
+                }
+            elif step["do"] == "approve":
+                names.add(step["to"])
         return sorted(names)
 
     def _yaml(self) -> str:
@@ -150,7 +164,7 @@ class World:
         server = self._parties[self._scenario["server"]]
         parties = {name: party_of(name, self._parties[name]) for name in self._known_parties()}
         parties[DESK] = party_of(DESK, {**server, "role": "own", "communities": []}, publish=tuple(self._collections))
-        coming = rules_in_force(replace(base, parties=parties), self._rules, self.ids)
+        coming = rules_in_force(replace(base, parties=parties), self._rules, self.objects)
         fingerprint = hashlib.sha256(repr(coming).encode()).hexdigest()
         self.node.governor.apply(coming, fingerprint)
         self._inbound = inbound_terms(self._rules, self.ids)
@@ -200,7 +214,8 @@ class World:
             url, data=json.dumps({"objects": objects}), headers={**ACCEPT, "Content-Type": ACCEPT["Accept"]}
         )
         assert answer.status_code == 202, answer.text
-        assert answer.json()["failure_count"] == 0, answer.text
+        failures = answer.json().get("failures", ())  # that the first content stays is told to whom may know
+        assert all("an object changes by a new version" in failure["message"] for failure in failures), answer.text
 
     def _pull(self, peer: str, collection: str) -> None:
         federation, subscription = self._federation(peer, collection)
@@ -236,38 +251,43 @@ class World:
 
     def poll(self, step: Json) -> Record:
         party, collection = step["by"], step["collection"]
+        for entry in step["expect"].get("visible", ()):
+            for other, _ in differences(entry):
+                if entry["obj"] not in self._held[other]:
+                    self._hold(other, collection, self._read(other, collection, {"match[version]": "all"}, []))
         full = "added_after" not in step
         texts: list[str] = []
-        base = f"{self._base}/{ROOT}/collections/{self._collections[collection]}"
+        base = self._url(collection)
         for url in (f"{self._base}/taxii2/", f"{self._base}/{ROOT}/", f"{self._base}/{ROOT}/collections/", f"{base}/"):
             self._get(party, url, {}, texts)
-        listed = self._pages(
-            party, f"{base}/objects/", {"match[version]": "all"} if full else {"added_after": step["added_after"]}, texts
+        listed = self._read(
+            party, collection, {"match[version]": "all"} if full else {"added_after": step["added_after"]}, texts
         )
         manifest = self._pages(party, f"{base}/manifest/", {"match[version]": "all"}, texts)
         reachable = {(obj["id"], version_of(obj)) for obj in listed} | {(row["id"], row["version"]) for row in manifest}
-        copies, before = self._copies(party, collection)
-        for object_id in sorted({*self.ids.values(), *(copy[0] for copy in copies.values()), *before.values()}):
+        copies, given = self._copies(party, collection)
+        for object_id in sorted({*self.ids.values(), *(each for ids in given.values() for each in ids)}):
             for obj in self._pages(party, f"{base}/objects/{object_id}/", {"match[version]": "all"}, texts):
                 reachable.add((obj["id"], version_of(obj)))
             answer = self._get(party, f"{base}/objects/{object_id}/versions/", {}, texts)
             reachable |= {(object_id, version) for version in answer.get("versions", ())}
-        self._held[party][collection] = listed
+        self._hold(party, collection, listed)
         reasons, log, ended = self._audit(party, collection)
+        earlier = self._ids_before.get((party, collection), {})
+        self._ids_before[party, collection] = {**earlier, **{key: copy[0] for key, copy in copies.items()}}
         return Record(
             full=full,
             listed=listed,
             reachable=reachable,
             texts=texts,
             copies=copies,
-            given_before=before,
+            given=given,
             reasons=reasons,
             log=log,
             ended=ended,
             node_identity=IDENTITY,
-            others={
-                name: [obj for rows in held.values() for obj in rows] for name, held in self._held.items() if name != party
-            },
+            earlier=earlier,
+            others={name: dict(found) for name, found in self._held.items() if name != party},
             same_elsewhere={
                 (key, name): copy[0]
                 for name in self._collections
@@ -275,6 +295,19 @@ class World:
                 for key, copy in self._copies(party, name)[0].items()
             },
         )
+
+    def _url(self, collection: str) -> str:
+        return f"{self._base}/{ROOT}/collections/{self._collections[collection]}"
+
+    def _read(self, party: str, collection: str, params: Json, texts: list[str]) -> list[Json]:
+        return self._pages(party, f"{self._url(collection)}/objects/", params, texts)
+
+    def _hold(self, party: str, collection: str, listed: list[Json]) -> None:
+        """Remember what stands for each object key in what a party was given."""
+        found = {(obj["id"], version_of(obj)): obj for obj in listed}
+        for key, copy in self._copies(party, collection)[0].items():
+            if copy in found:
+                self._held[party][key] = found[copy]
 
     def _session(self, party: str) -> requests.Session:
         if party not in self._sessions:
@@ -285,7 +318,10 @@ class World:
     def _get(self, party: str, url: str, params: Json, texts: list[str]) -> Json:
         answer = self._session(party).get(url, params=params)
         assert answer.status_code in (200, 401, 403, 404), f"{url}: {answer.status_code} {answer.text}"
-        text = answer.text if answer.status_code == 200 else answer.text.replace(url.rstrip("/").rsplit("/", 1)[-1], "")
+        text = answer.content.decode()
+        if answer.status_code != 200:  # an error may repeat the id that was asked for
+            for part in url.split("/"):
+                text = text.replace(part, "") if "--" in part else text
         texts.append(text + repr(dict(answer.headers)))
         return answer.json() if answer.status_code == 200 else {}
 
@@ -301,22 +337,29 @@ class World:
 
     # -- the audit, as an admin sees it --------------------------------------------------------------------------------
 
-    def _copies(self, party: str, collection: str) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    def _copies(self, party: str, collection: str) -> tuple[dict[str, tuple[str, str]], dict[str, list[str]]]:
+        """Return what stands for each object key now, and all ids that it ever went out under to the party, oldest first."""
         copies: dict[str, tuple[str, str]] = {}
-        before: dict[str, str] = {}
+        given: dict[str, list[str]] = defaultdict(list)
         with self.node.store.read() as reader:
             views = set(reader.past_views(self._collections[collection], party))
             for key, obj in self.objects.items():
                 for entry in reader.ledger(obj["id"]):
-                    if entry.view not in views or entry.source != obj["id"]:
+                    if entry.view not in views or entry.source != obj["id"] or not self._is_of(reader, entry, obj):
                         continue
-                    version = reader.version_by_key(entry.source_key)
-                    if version is not None and json.loads(version.body) != obj:
-                        continue
-                    before[key] = entry.id
+                    given[key].append(entry.id)
                     if entry.ended_at is None:
                         copies[key] = (entry.id, entry.version_text if obj.get("created") else "1970-01-01T00:00:00.000Z")
-        return copies, before
+        return copies, given
+
+    def _is_of(self, reader: Reader, entry: Entry, obj: Json) -> bool:
+        """Return whether an entry stands for this version and content."""
+        version = reader.version_by_key(entry.source_key)
+        if version is not None:
+            return bool(json.loads(version.body) == obj)
+        if not entry.derived:
+            return bool(json.loads(reader.body(entry.body)) == obj)
+        return "created" not in obj or entry.version_text == version_of(obj)
 
     def _audit(self, party: str, collection: str) -> tuple[dict[str, set[str]], dict[str, set[str]], dict[str, set[str]]]:
         reasons: dict[str, set[str]] = defaultdict(set)
@@ -328,36 +371,61 @@ class World:
             except NotFoundError:
                 continue
             for answer in answers:
-                if answer.collection != collection:
-                    continue
-                log[key] |= {event.reason for event in answer.door}
-                if not answer.reads:
-                    reasons[key].add("no-rule")
-                for item in answer.quarantine:
-                    if json.loads(item.body) == obj:
-                        reasons[key].add(item.reason)
-                        log[key].add(item.reason)
-                for event in answer.door:
-                    if event.version_text == version_of(obj) and not any(
-                        v.version_text == version_of(obj) for v in answer.versions
-                    ):
-                        reasons[key].add(event.reason)
-                for version in answer.versions:
-                    if (version.version_text or version_of(obj)) == version_of(obj):
-                        if version.reason:
-                            reasons[key].add(version.reason)
-                        log[key] |= {*version.reasons, version.reason} - {""}
-                for entry in answer.ended:
-                    if entry.source == obj["id"]:
-                        ended[key].add(entry.ended_why)
-                        log[key].add(entry.ended_why)
-                        if not answer.versions:
-                            reasons[key].add(entry.ended_why)
+                if answer.collection == collection:
+                    self._audited(obj, answer, reasons[key], log[key], ended[key])
         return reasons, log, ended
+
+    def _audited(self, obj: Json, answer: Answer, reasons: set[str], log: set[str], ended: set[str]) -> None:
+        """Add what the audit says of one version: why it is absent, what was done, and why its release ended."""
+        version = version_of(obj)
+        accepted = [each for each in answer.versions if (each.version_text or version) == version]
+        if not answer.reads:
+            reasons.add("no-rule")
+        for item in answer.quarantine:
+            if json.loads(item.body) == obj:
+                reasons.add(item.reason)
+                log.add(item.reason)
+        for event in answer.door:
+            if (event.version_text or version) == version:
+                log.add(event.reason)
+                if not accepted:
+                    reasons.add(event.reason)
+        for each in accepted:
+            if each.reason:
+                reasons.add(each.reason)
+            log |= {*each.reasons, each.reason} - {""}
+        with self.node.store.read() as reader:
+            ended |= {
+                entry.ended_why for entry in answer.ended if entry.source == obj["id"] and self._is_of(reader, entry, obj)
+            }
+        log |= ended
 
 
 def token(party: str) -> str:
     return f"token-of-{party}"
+
+
+_SCENARIO = {"id", "title", "why", "tags", "server", "recipients", "rules", "objects", "steps", "needs_allow_custom", "note"}
+_STEPS = {
+    "ingest": {"from", "collection", "objects"},
+    "poll": {"by", "collection", "expect", "added_after"},
+    "rules": {"set"},
+    "approve": {"obj", "to", "by"},
+    "reconcile": {"from", "collection", "offers"},
+}
+
+
+def check_terms(scenario: Json) -> None:
+    """Raise `UnknownTermError` for what this runner does not know: to pass it over would be to play another scenario."""
+    unknown = [f"scenario: {term!r}" for term in scenario.keys() - _SCENARIO]
+    for step in scenario["steps"]:
+        known = _STEPS.get(step["do"])
+        if known is None:
+            unknown.append(f"step: {step['do']!r}")
+        else:
+            unknown += [f"{step['do']}: {term!r}" for term in step.keys() - known - {"do", "at", "note"}]
+    if unknown:
+        raise UnknownTermError(f"unknown terms: {', '.join(unknown)}")
 
 
 def run(scenario: Json, parties: Json, folder: Path | None = None) -> Iterable[tuple[Json, Record]]:

@@ -36,8 +36,8 @@ class To:
 class What:
     """A matcher of objects: every given term must match; ``but_not`` takes objects out again.
 
-    ``origin`` holds ``local`` or names of peers. ``expired`` False also takes objects without ``valid_until``; the confidence
-    terms never match an object without confidence.
+    ``origin`` holds ``local`` or names of peers, ``id`` ids or, for one version, ``id@version``. ``expired`` False also takes
+    objects without ``valid_until``; the confidence terms never match an object without confidence.
     """
 
     type: Names = ()
@@ -51,6 +51,10 @@ class What:
     max_confidence: int | None = None
     expired: bool | None = None
     but_not: tuple[What, ...] = ()
+
+    def names(self, object_id: str, version_text: str) -> bool:
+        """Return whether the term ``id`` lets this version pass."""
+        return not self.id or object_id in self.id or f"{object_id}@{version_text}" in self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

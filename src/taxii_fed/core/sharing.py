@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 
 from taxii_fed.core.facts import LOCAL, Facts
 from taxii_fed.core.levels import Level
@@ -286,15 +287,15 @@ class Judge:
         return matching, next((reason for reason in order if reason in misses), Reason.NO_RULE)
 
     def _miss(self, share: Share, facts: Facts, level: Level | None, *, any_type: bool) -> str | None:
-        what = share.what
-        if not self._matches(replace(what, type=(), expired=None), facts, level):
+        rest, kinds, dates = _causes(share.what)
+        if not self._matches(rest, facts, level):
             return Reason.NO_RULE
-        if what.type and facts.type not in what.type and not any_type:
+        if not any_type and not self._matches(kinds, facts, level):
             return Reason.TYPE_NOT_ALLOWED
         if facts.custom and not share.unknown_types:
             return Reason.UNKNOWN_TYPE
-        if what.expired is not None and what.expired is not self._expired(facts):
-            return Reason.EXPIRED
+        if not self._matches(dates, facts, level):
+            return Reason.EXPIRED if self._expired(facts) else Reason.NO_RULE
         return None
 
     def _ceiling(self, share: Share, facts: Facts) -> Level:
@@ -351,7 +352,7 @@ class Judge:
                 not what.origin_jurisdiction or lies_in(provenance.jurisdiction, what.origin_jurisdiction, self._jurisdictions)
             )
             and (not what.created_by or facts.created_by in what.created_by)
-            and (not what.id or facts.id in what.id)
+            and what.names(facts.id, facts.version_text)
             and (what.min_tlp is None or (level is not None and level >= what.min_tlp))
             and (what.min_confidence is None or (facts.confidence is not None and facts.confidence >= what.min_confidence))
             and (what.max_confidence is None or (facts.confidence is not None and facts.confidence <= what.max_confidence))
@@ -383,6 +384,19 @@ def edited_types(rule: Change) -> frozenset[str]:
     if rule.pseudonymise_email:
         types |= {"email-addr", "email-message", "user-account"}
     return frozenset(types)
+
+
+@cache
+def _causes(what: What) -> tuple[What, What, What]:
+    """Return a matcher in three: the rest, type and expiry, whose misses have reasons of their own."""
+    kinds = tuple(other for other in what.but_not if other.type and other == What(type=other.type))
+    dates = tuple(other for other in what.but_not if other.expired is not None and other == What(expired=other.expired))
+    rest = tuple(other for other in what.but_not if other not in kinds and other not in dates)
+    return (
+        replace(what, type=(), expired=None, but_not=rest),
+        What(type=what.type, but_not=kinds),
+        What(expired=what.expired, but_not=dates),
+    )
 
 
 def _flat(whats: Iterable[What]) -> Iterable[What]:

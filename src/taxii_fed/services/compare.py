@@ -256,6 +256,13 @@ class _Comparison:
         guard = self._hold.plan.guard
         if guard is not None and not self._accept and guard.stops(len(gone), of):
             log.warning("removals wait for a person", extra={**self._extra(), "gone": len(gone), "of": of})
+            before = self._hold.state.waiting
+            if before is None or before.gone != len(gone):
+                for start in range(0, len(gone), _REMOVED_AT_ONCE):
+                    self._hold.renew(LEASE_SECONDS)
+                    self._federation.ingest.held_back(
+                        self._giver, self._collection, list(gone[start : start + _REMOVED_AT_ONCE])
+                    )
             return Waiting(gone=len(gone), of=of, at=self._federation.clock.now())
         for start in range(0, len(gone), _REMOVED_AT_ONCE):
             self._hold.renew(LEASE_SECONDS)

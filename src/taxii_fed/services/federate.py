@@ -44,6 +44,10 @@ class Intake(Protocol):
         """Note that a peer offers these versions no more."""
         ...
 
+    def held_back(self, giver: Giver, collection: CollectionTerms, keys: Sequence[int]) -> None:
+        """Note that the removal of these versions waits for a person."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from taxii_fed.core import jsontext
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.checks import check_strict
 from taxii_fed.core.closure import Candidate
 from taxii_fed.core.door import KnownHere, PeerTerms, Ruling, home_of, marked_level, overlay, rule
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
-from taxii_fed.core.facts import LOCAL, Facts, Provenance, Use, facts_of, uses_of
+from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, Use, facts_of, uses_of
 from taxii_fed.core.keys import Keys, erased_id
 from taxii_fed.core.levels import Level
 from taxii_fed.core.query import VersionMatch
@@ -31,6 +32,7 @@ from taxii_fed.services.settle import Settler
 
 Json = dict[str, Any]
 
+DELETED = "deleted-at-origin"
 OWN_HOME = "local:"
 """The home of what the node's own staff publishes."""
 CHUNK_ENTRIES = 5_000
@@ -99,7 +101,9 @@ class _Batch:
     apart: list[Quarantined] = field(default_factory=list)
     events: list[DoorEvent] = field(default_factory=list)
     back: list[bytes] = field(default_factory=list)
-    lifted: list[int] = field(default_factory=list)
+    lifted: list[tuple[int, Quarantined]] = field(default_factory=list)
+    """Items of the quarantine that one of ``new``, by its position, lets in."""
+    dropped: set[str] = field(default_factory=set)
     notices: list[Facts] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
 
@@ -226,8 +230,30 @@ class Ingest:
         left = writer.offers(keys)
         orphans = [key for key in keys if all(self._path_token in offer.path for offer in left.get(key, ()))]
         versions = [version for key in orphans if (version := writer.version_by_key(key)) is not None]
-        self.remove(writer, collection, versions, event="deleted-at-origin")
+        # An observable is its value: whoever sees it anew may say so.
+        lasting = [each for each in versions if each.type not in OBSERVABLE_TYPES]
+        writer.refuse([self._keys.mark(each.object_id, each.version) for each in lasting], self._clock.now())
+        self._note_versions(writer, giver, collection, versions, DELETED)
+        self.remove(writer, collection, versions, event=DELETED)
         return len(versions)
+
+    def held_back(self, giver: Giver, collection: CollectionTerms, keys: Sequence[int]) -> None:
+        """Note in the inbound audit that the removal of these versions waits for a person."""
+        with self._store.write() as writer:
+            versions = [version for key in keys if (version := writer.version_by_key(key)) is not None]
+            self._note_versions(writer, giver.name, collection, versions, "mass-removal-guard")
+
+    def _note_versions(
+        self, writer: Writer, giver: str, collection: CollectionTerms, versions: Sequence[Version], reason: str
+    ) -> None:
+        now = self._clock.now()
+        writer.note_door(
+            DoorEvent(
+                at=now, collection=collection.id, object_id=each.object_id, version_text=each.version_text, giver=giver,
+                reason=reason,
+            )
+            for each in versions
+        )  # fmt: skip
 
     # -- taken away --------------------------------------------------------------------------------------------------------
 
@@ -251,7 +277,8 @@ class Ingest:
                 raise NotFoundError("No such version of this object in this collection.")
             now = self._clock.now()
             writer.refuse([self._keys.mark(each.object_id, each.version) for each in chosen], now)
-            self.remove(writer, collection, chosen, event="deleted-at-origin")
+            self._note_versions(writer, f"local:{party.name}", collection, chosen, DELETED)
+            self.remove(writer, collection, chosen, event=DELETED)
 
     def remove(self, writer: Writer, collection: CollectionTerms, versions: Sequence[Version], *, event: str) -> None:
         """Take versions out of a collection and of every view, and tell those who held them (I10)."""
@@ -390,9 +417,9 @@ class Ingest:
             batch.homes.setdefault(facts.id, home)
             batch.paths.append(offered.path)
             batch.lifted.extend(
-                each.id
+                (len(batch.new) - 1, each)
                 for each in context.apart.get(facts.id, ())
-                if each.version == facts.version and each.body == received.raw
+                if each.version == facts.version and digest(jsontext.loads(each.body)) == content
             )
             return
         if ruling is Ruling.KNOWN:
@@ -403,7 +430,9 @@ class Ingest:
             )
         elif ruling is Ruling.NOTICE:
             batch.notices.append(facts)
-        elif ruling.kept_apart and not (source.terms is not None and source.terms.drop_above and ruling is Ruling.ABOVE):
+        elif ruling is Ruling.ABOVE and source.terms is not None and source.terms.drop_above:
+            batch.dropped.add(facts.id)
+        elif ruling.kept_apart:
             batch.apart.append(
                 Quarantined(
                     id=0, collection=collection.id, object_id=facts.id, version=facts.version, version_text=facts.version_text,
@@ -412,7 +441,8 @@ class Ingest:
                 )
             )  # fmt: skip
             batch.touched.add(facts.id)
-        if source.terms is not None or ruling is not Ruling.KNOWN:
+        own = source.terms is None and all(first.party == source.party.name for _, _, first, _ in rows)
+        if not (own and ruling is Ruling.KNOWN):
             told = erased_id(facts.id) if ruling is Ruling.ERASED else facts.id
             batch.events.append(_event(now, collection, told, facts.version_text, source, ruling))
 
@@ -459,13 +489,18 @@ class Ingest:
         keys = writer.add_versions(batch.new)
         writer.set_homes(batch.homes)
         writer.add_offers(
-            [*batch.offers, *(Offer(key, source.giver, path) for key, path in zip(keys, batch.paths, strict=True))]
+            [
+                *batch.offers,
+                *(Offer(key, source.giver, path) for key, path in zip(keys, batch.paths, strict=True)),
+                *(Offer(keys[index], each.giver, each.path) for index, each in batch.lifted),
+            ]
         )
         if context.refused:
             writer.accept_again([mark for mark in batch.back if mark in context.refused])
+        self._forget_dropped(writer, collection, batch, context, now)
         for item in batch.apart:
             writer.quarantine_add(item)
-        writer.quarantine_remove(batch.lifted)
+        writer.quarantine_remove([each.id for _, each in batch.lifted])
         writer.note_door(batch.events)
         arrived = {
             object_id: sorted(
@@ -481,6 +516,16 @@ class Ingest:
             versions = [version.key for rows in offered.values() for version in rows]
             mine = [key for key, rows in writer.offers(versions).items() if any(each.giver == source.giver for each in rows)]
             self._gone(writer, source.giver, collection, mine)
+
+    def _forget_dropped(self, writer: Writer, collection: CollectionTerms, batch: _Batch, context: _Context, now: int) -> None:
+        """What was dropped at the door is not kept, but what names it must not name it (convention 8)."""
+        marks = {
+            object_id: self._keys.gone_mark(collection.id, object_id)
+            for object_id in batch.dropped - context.before - {each.object_id for each in batch.new}
+        }
+        unmarked = {object_id: mark for object_id, mark in marks.items() if mark not in context.refused}
+        writer.refuse(unmarked.values(), now)
+        batch.touched.update(unmarked)
 
 
 def home_of_party(party: Party) -> str:
