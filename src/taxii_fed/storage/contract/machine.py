@@ -368,11 +368,8 @@ class StoreMachine(RuleBasedStateMachine):
                 assert {version.key: version.body for rows in found.values() for version in rows} == {
                     key: version.body for key, version in self.model.versions.items() if version.collection == collection
                 }
-            assert reader.offers(self.model.versions) == {
-                key: offers
-                for key in self.model.versions
-                if (offers := [self.model.offers[key, giver] for giver in GIVERS if (key, giver) in self.model.offers])
-            }
+            offers = reader.offers(self.model.versions)
+            assert {(each.key, each.giver): each for rows in offers.values() for each in rows} == self.model.offers
             assert reader.homes(ALL_IDS) == self.model.homes
 
     @invariant()

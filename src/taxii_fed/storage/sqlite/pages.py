@@ -1,6 +1,7 @@
 """Pages of a view: each one statement, and no statement that looks at more entries than it gives (design, section 8).
 
-Three ways lead to a page. The plain poll is one range of ``entry_listed``. Filters on rank, edition or type make several ranges,
+Four ways lead to a page. The plain poll is one range of ``entry_listed``; all versions,
+which peers pull, are that and one of ``entry_older``. Filters on rank, edition or type make several ranges,
 one for each standing (and type), which a recursive query merges in order: it keeps the head of each range in a queue and replaces
 the one that it takes out. A filter on ids looks at the entries of those ids. `core.query.select` says what comes out.
 """
@@ -18,7 +19,7 @@ import orjson
 from taxii_fed.core.query import ObjectQuery
 from taxii_fed.ports import Contents, Page, Row
 from taxii_fed.storage.sqlite.names import as_json
-from taxii_fed.storage.sqlite.traits import LISTED, wanted_mask
+from taxii_fed.storage.sqlite.traits import EVERY_VERSION, LISTED, wanted_mask
 
 _END = 1 << 62
 _WITHOUT_BODIES = "e.date_added, b.id, b.version_text, b.spec_version, x''"
@@ -95,8 +96,11 @@ def _statement(view: int, query: ObjectQuery, columns: str) -> tuple[str, dict[s
         "most": query.limit + 1,
     }
     plain = query.ids is None and query.types is None and query.spec_versions is None
-    if plain and mask == LISTED and not instants:
-        return _listed(columns), parameters
+    if plain and not instants:
+        if mask == LISTED:
+            return _listed(columns), parameters
+        if mask == EVERY_VERSION:
+            return _every_version(columns), parameters
     parameters |= {
         "mask": mask,
         "instants": as_json(instants),
@@ -128,6 +132,21 @@ SELECT {columns}
 FROM entry AS e INDEXED BY entry_listed CROSS JOIN body AS b ON b.key = e.body
 WHERE e.view = :view AND e.date_added > :after AND e.standing & 5 = 5
 ORDER BY e.date_added LIMIT :most"""
+
+
+@cache
+def _every_version(columns: str) -> str:
+    """Return the merge of two ranges that are in order; no entry is in both."""
+    return f"""
+SELECT {columns}
+FROM (
+    SELECT date_added, body FROM entry INDEXED BY entry_listed
+    WHERE view = :view AND date_added > :after AND standing & 5 = 5
+    UNION ALL
+    SELECT date_added, body FROM entry INDEXED BY entry_older
+    WHERE view = :view AND date_added > :after AND standing & 5 = 4
+    ORDER BY 1 LIMIT :most) AS e
+CROSS JOIN body AS b ON b.key = e.body"""
 
 
 _PASSES = """

@@ -79,6 +79,11 @@ class SqliteReader(EntryReader, VersionReader):
         row = self._db.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
         return 0 if row is None else int(row[0])
 
+    def lease_is_held(self, name: str, owner: str, now: int) -> bool:
+        """Return whether somebody other than ``owner`` has a lease: most callers need no more than that, and no turn at writing."""
+        row = self._db.execute("SELECT owner, until_at FROM lease WHERE name = ?", (name,)).fetchone()
+        return row is not None and row[0] not in {owner, ""} and row[1] > now
+
     def readers(self, collection: str) -> dict[str, int]:
         """Return party to view id."""
         return dict(

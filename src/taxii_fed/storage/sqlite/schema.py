@@ -63,6 +63,7 @@ CREATE TABLE entry (
     rule INTEGER NOT NULL, reasons TEXT, body INTEGER NOT NULL, ended_at INTEGER, ended_why TEXT,
     PRIMARY KEY (view, date_added)) WITHOUT ROWID;
 CREATE INDEX entry_listed ON entry (view, date_added, standing, body) WHERE standing & 5 = 5;
+CREATE INDEX entry_older ON entry (view, date_added, standing, body) WHERE standing & 5 = 4;
 CREATE INDEX entry_by_standing ON entry (view, standing, date_added) WHERE standing IS NOT NULL;
 CREATE INDEX entry_by_type ON entry (view, type, standing, date_added) WHERE standing IS NOT NULL;
 CREATE INDEX entry_by_object ON entry (object, view, standing, date_added);
@@ -150,5 +151,6 @@ def migrate(db: sqlite3.Connection, name: str, now: int) -> None:
             db.execute("INSERT INTO schema_version VALUES (?, ?)", (number, now))
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise

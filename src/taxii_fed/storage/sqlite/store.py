@@ -6,12 +6,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from taxii_fed.core.errors import StoreError, StoreUnavailableError
 from taxii_fed.ports import Clock, Lease, Read, Reader, View, Writer
 from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
+from taxii_fed.storage.sqlite.log import tidy_log
 from taxii_fed.storage.sqlite.names import Names, WordCache
 from taxii_fed.storage.sqlite.openings import Stamped, note_outlasted
 from taxii_fed.storage.sqlite.reader import SqliteReader
@@ -28,10 +29,12 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, clock: Clock, create: bool = True, busy_seconds: float = 10.0) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._clock = clock
         self._busy_seconds = busy_seconds
         self._words = WordCache()
         self._fork = ForkGuard()
+        self._outlasted: list[Stamped] = []
         self._prepare(create)
         self._start()
 
@@ -43,13 +46,13 @@ class SqliteStore:
 
     def _prepare(self, create: bool) -> None:
         """Make the file if need be, and bring it to the newest schema."""
-        if not self._path.is_file():
-            if self._path.exists():
-                raise StoreError(f"{self._path} is no file")
-            if not create:
-                raise StoreError(f"{self._path} does not exist")
+        if self._path.is_dir():
+            raise StoreError(f"{self._path} is no file")
+        if create:
             self._make_file()
-        elif not os.access(self._path, os.W_OK):
+        elif not self._path.exists():
+            raise StoreError(f"{self._path} does not exist")
+        if not os.access(self._path, os.W_OK):
             raise StoreError(f"{self._path} can't be written: check the rights on the file and its folder")
         with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=True)) as db:
             require_ours(db, str(self._path))
@@ -57,10 +60,11 @@ class SqliteStore:
             migrate(db, str(self._path), self._clock.now())
 
     def _make_file(self) -> None:
+        """Make an empty file where there is none."""
         try:
-            self._path.touch(mode=0o600)
+            os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT, 0o600))
         except OSError as error:
-            raise StoreError(f"{self._path} can't be made: {error.strerror}") from error
+            raise StoreError(f"{self._path} can't be opened: {error.strerror}") from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -77,17 +81,23 @@ class SqliteStore:
     @contextmanager
     def _read(self) -> Iterator[SqliteReader]:
         self._check_process()
-        try:
+        with self._errors():
             db = self._pool.take()
             try:
                 db.execute("BEGIN")
                 yield SqliteReader(db, Names(db, self._words))
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                self._pool.give(db)
-        except sqlite3.Error as error:
-            raise as_store_error(error, str(self._path)) from error
+            except sqlite3.Error:
+                db.close()
+                raise
+            except BaseException:
+                self._put_back(db)
+                raise
+            self._put_back(db)
+
+    def _put_back(self, db: sqlite3.Connection) -> None:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        self._pool.give(db)
 
     def write(self) -> AbstractContextManager[Writer]:
         """Open a transaction: committed when the block ends, undone when it raises. Raises `StoreUnavailableError` when it can't."""
@@ -96,20 +106,27 @@ class SqliteStore:
     @contextmanager
     def _write(self) -> Iterator[SqliteWriter]:
         with self._alone() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(db):
                 writer = SqliteWriter(db, self._words, self._clock)
                 yield writer
+                for earlier in self._outlasted:
+                    note_outlasted(db, earlier.lead)
                 stamped = writer.finish()
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+            self._outlasted.clear()
             writer.committed()
-            self._after_commit(db, stamped)
-            if writer.must_scrub:
-                _empty_log(db)
+            if stamped is not None and stamped.outlasted(self._clock.now()):
+                self._outlasted.append(stamped)
+            self._tidy(db, patience=2.0 if writer.has_erased else 0.0)
+
+    def _tidy(self, db: sqlite3.Connection, *, patience: float) -> None:
+        """Do what belongs after a commit. What fails here is done after a later one: the commit stands."""
+        with suppress(sqlite3.Error, OSError):
+            if self._outlasted:
+                with _transaction(db):
+                    for each in self._outlasted:
+                        note_outlasted(db, each.lead)
+                self._outlasted.clear()
+            tidy_log(db, self._log, patience=patience)
 
     @contextmanager
     def _alone(self) -> Iterator[sqlite3.Connection]:
@@ -127,11 +144,6 @@ class SqliteStore:
         finally:
             self._lock.release()
 
-    def _after_commit(self, db: sqlite3.Connection, stamped: Stamped | None) -> None:
-        if stamped is not None and stamped.outlasted(self._clock.now()):
-            with _transaction(db):
-                note_outlasted(db, stamped.lead)
-
     def _check_process(self) -> None:
         if self._fork.crossed():
             self._fork.abandon(self._pool, self._writer, self._lock)
@@ -140,6 +152,9 @@ class SqliteStore:
     # -- beside transactions ----------------------------------------------------------------------------------------------
     def lease(self, name: str, owner: str, seconds: float, now: int) -> Lease | None:
         """Take or renew a lease, None while another owner holds it."""
+        with self._read() as reader:
+            if reader.lease_is_held(name, owner, now):
+                return None
         until = now + int(seconds * 1_000_000)
         with self._alone() as db, _transaction(db):
             row = db.execute("SELECT owner, fence, until_at FROM lease WHERE name = ?", (name,)).fetchone()
@@ -195,6 +210,7 @@ class SqliteStore:
                 with closing(sqlite3.connect(part)) as copy:
                     db.backup(copy)
             part.replace(target)
+            _settle_folder(target.parent)
         finally:
             part.unlink(missing_ok=True)
 
@@ -221,6 +237,10 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _empty_log(db: sqlite3.Connection) -> None:
-    """Move all of the write-ahead log into the file and cut it to nothing."""
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+def _settle_folder(folder: Path) -> None:
+    """Make sure that the folder remembers a new name after a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

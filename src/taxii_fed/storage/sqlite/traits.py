@@ -47,6 +47,9 @@ _RANKS = tuple(
 LISTED = sum(1 << bits for bits in range(16) if bits & (_NEWEST | _TOP) == _NEWEST | _TOP)
 """The mask of a plain poll: the newest version in the latest edition."""
 
+EVERY_VERSION = sum(1 << bits for bits in range(16) if bits & _TOP)
+"""The mask of ``match[version]=all``: every version in the latest edition."""
+
 RERANK = """
 UPDATE entry SET traits = traits & ~23 | :rank,
     standing = CASE WHEN :rank & 16 THEN (traits >> 6) << 4 | traits & 8 | :rank & 7 END

@@ -64,7 +64,8 @@ class VersionReader:
         rows = self._db.execute(
             "SELECT v.key, o.id FROM version AS v INDEXED BY version_by_collection CROSS JOIN object AS o ON o.number = v.object"
             " WHERE v.collection = ? AND v.key > ? AND NOT EXISTS ("
-            "  SELECT 1 FROM version AS w WHERE w.object = v.object AND w.collection = v.collection AND w.key < v.key)"
+            "  SELECT 1 FROM version AS w INDEXED BY version_by_object"
+            "  WHERE w.object = v.object AND w.collection = v.collection AND w.key < v.key)"
             " ORDER BY v.key LIMIT ?",
             (self._names.number(collection), int(last or 0), limit),
         ).fetchall()

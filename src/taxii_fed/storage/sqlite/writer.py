@@ -10,6 +10,7 @@ import orjson
 
 from taxii_fed.ports import Change, Clock, DoorEvent, Json, Quarantined
 from taxii_fed.storage.sqlite.erase import erase_object
+from taxii_fed.storage.sqlite.log import mark_log
 from taxii_fed.storage.sqlite.names import Counters, NewNames, WordCache
 from taxii_fed.storage.sqlite.openings import Openings, Stamped
 from taxii_fed.storage.sqlite.reader import SqliteReader
@@ -40,7 +41,7 @@ class SqliteWriter(VersionWriter, SqliteReader):
         self._openings = Openings()
         self._new_bodies: dict[int, int] = {}
         self._preparer = EntryPreparer(db, self._names, counters, self._new_bodies)
-        self.must_scrub = False
+        self.has_erased = False
 
     def finish(self) -> Stamped | None:
         """Give the openings their stamps. The commit must follow at once."""
@@ -211,4 +212,5 @@ class SqliteWriter(VersionWriter, SqliteReader):
         """Remove an object from the file in all collections; its entries stay in the ledger, ended, under the hash of their ids."""
         erase_object(self._db, self._names, object_id, self._clock.now())
         self._names.forget_objects()
-        self.must_scrub = True
+        mark_log(self._db)
+        self.has_erased = True

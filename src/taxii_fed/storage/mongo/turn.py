@@ -1,0 +1,93 @@
+"""Whose turn it is to write: one transaction at a time in the whole deployment (ADR 0006).
+
+A document outside of any transaction keeps waiting writers apart, and a write to another one inside the transaction proves that they were:
+whoever writes without the turn, after a pause so long that it passed on, meets a write conflict and commits nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from pymongo import ReturnDocument, WriteConcern
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from taxii_fed.core.errors import StoreUnavailableError, TransactionLostError
+from taxii_fed.storage.mongo.connection import Row
+from taxii_fed.storage.mongo.schema import META, TURN
+
+TURN_SECONDS = 8.0
+_RENEW_SECONDS = 2.0
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.002, 0.05
+
+_FREE_OR_OVER: Row = {"_id": TURN, "$or": [{"owner": None}, {"$expr": {"$lt": ["$until", "$$NOW"]}}]}
+
+
+def _held_by(owner: Any) -> list[Row]:
+    return [{"$set": {"owner": owner, "until": {"$add": ["$$NOW", int(TURN_SECONDS * 1000)]}}}]
+
+
+class Turn:
+    """The turn of one process; its threads queue up in front of it. ``owner`` is the id of the session that writes."""
+
+    def __init__(self, db: Database[Row], name: str, *, patience: float) -> None:
+        self._db = db
+        self._table = db.get_collection(META, write_concern=WriteConcern(w=1))
+        self._name = name
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._owner: Any = None
+        self._renewed = 0.0
+
+    def take(self, owner: Any) -> None:
+        """Wait for the turn. Raises `StoreUnavailableError` where it does not come."""
+        deadline = time.monotonic() + self._patience
+        if not self._lock.acquire(timeout=self._patience):
+            raise StoreUnavailableError(f"{self._name}: the store is busy with another writer of this process")
+        try:
+            pause = _SHORTEST_WAIT
+            while not self._try(owner):
+                if time.monotonic() > deadline:
+                    raise StoreUnavailableError(f"{self._name}: the store is busy with another writer")
+                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 — waiters should not march in step
+                pause = min(pause * 1.5, _LONGEST_WAIT)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._owner, self._renewed = owner, time.monotonic()
+
+    def _try(self, owner: Any) -> bool:
+        before = self._table.find_one_and_update(_FREE_OR_OVER, _held_by(owner), return_document=ReturnDocument.BEFORE)
+        if before is None:
+            return False
+        if before["owner"] is not None:
+            self._end(before["owner"])
+        return True
+
+    def _end(self, session: Any) -> None:
+        """End the transaction of a writer that is gone, or has paused too long: its locks would outlive it by a minute.
+
+        Where this user may not do so, the wait is for the server to do it.
+        """
+        with suppress(PyMongoError):
+            self._db.client.admin.command("killSessions", [{"id": session}])
+
+    def keep(self) -> None:
+        """Keep the turn for longer, when it is time to. Raises `TransactionLostError` where it has passed to another."""
+        if time.monotonic() - self._renewed < _RENEW_SECONDS:
+            return
+        if not self._table.update_one({"_id": TURN, "owner": self._owner}, _held_by(self._owner)).matched_count:
+            raise TransactionLostError(f"{self._name}: the transaction paused for so long that another writer took over")
+        self._renewed = time.monotonic()
+
+    def give(self) -> None:
+        """Give the turn to the next. Where that does not get through it passes on by itself."""
+        try:
+            with suppress(PyMongoError):
+                self._table.update_one({"_id": TURN, "owner": self._owner}, {"$set": {"owner": None}})
+        finally:
+            self._lock.release()
