@@ -40,7 +40,7 @@ check: $(READY) ## format, lint, types, layers, documents
 
 .PHONY: contract
 contract: $(READY) ## the suite that every store passes
-	$(BIN)/pytest tests/contract $(ARGS)
+	$(BIN)/python tools/contract.py $(ARGS)
 
 .PHONY: conformance
 conformance: $(READY) ## TAXII 2.1, requirement by requirement, with a table of what is covered
