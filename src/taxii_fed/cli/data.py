@@ -10,7 +10,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,6 +32,7 @@ from taxii_fed.cli.node import (
 from taxii_fed.core.errors import BadRequestError, RefusedError
 from taxii_fed.core.rules import Party
 from taxii_fed.services.transfer import Outcome, bundle, unpacked
+from taxii_fed.services.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file
 from taxii_fed.wiring import Node, SystemClock
 
@@ -255,7 +255,7 @@ def rebuild(ctx: click.Context, *, only_look: bool, as_json: bool) -> None:
                 node.rebuilder.mend(found)
                 left = node.planner.verify()
     if as_json:
-        echo_json({"differences": [asdict(each) for each in found], "left": len(left)})
+        echo_json({"differences": [_difference_json(each) for each in found], "left": len(left)})
     else:
         if found:
             rows = [(each.collection, each.view, each.kind, each.object_id, each.detail) for each in found]
@@ -264,3 +264,13 @@ def rebuild(ctx: click.Context, *, only_look: bool, as_json: bool) -> None:
         click.echo(f"{mended}{len(left)} left" if found else "Every view is what the rules make of the objects.")
     if left:
         ctx.exit(1)
+
+
+def _difference_json(difference: Difference) -> Json:
+    return {
+        "collection": difference.collection,
+        "view": difference.view,
+        "kind": difference.kind,
+        "object": difference.object_id,
+        "detail": difference.detail,
+    }
