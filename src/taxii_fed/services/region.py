@@ -266,7 +266,9 @@ class Region:
     def _close(self, view: View, audience: Audience) -> dict[str, list[Result]]:
         judge = self._judge(view, audience)
         results = self._settle_plain(view, audience, judge)
-        rest = {each: candidates for each in self._objects if each not in results and (candidates := self._loaded.objects[each])}
+        rest = {
+            each: candidates for each in self._objects if each not in results and (candidates := self._loaded.objects[each])
+        }
         if rest:
             copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
             self._named_plainly = self._named_by(results) if any(_leans_on_others(each) for each in rest) else set()
