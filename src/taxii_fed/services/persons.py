@@ -191,7 +191,7 @@ def _may_be_about(what: What, version: Version) -> bool:
     """Return whether a rule may match a version, going by what the store knows without opening it."""
     return (
         (not what.type or version.type in what.type)
-        and (not what.id or version.object_id in what.id)
+        and what.names(version.object_id, version.version_text)
         and (not what.origin or version.provenance.origin in what.origin)
     )
 

@@ -220,6 +220,14 @@ def test_the_strict_check_asks_for_what_stix_requires():
     assert "pattern" in check_strict(indicator(pattern=...))
 
 
+def test_the_strict_check_follows_selectors_into_lists():
+    marked = {"external_references": [{"source_name": "cert", "url": "https://cert.example/"}], "labels": ["a"]}
+    for selector in ("external_references.[0].url", "external_references.[0]", "labels.[0]", "pattern"):
+        assert check_strict(indicator(**marked, granular_markings=[{"lang": "en", "selectors": [selector]}])) == ""
+    for selector in ("external_references.[1].url", "labels.[1]", "nothing"):
+        assert selector in check_strict(indicator(**marked, granular_markings=[{"lang": "en", "selectors": [selector]}]))
+
+
 def test_the_strict_check_does_not_touch_the_object():
     value = indicator(labels=["a"], x_acme={"b": [1.0]})
     check_strict(value)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-Json = dict[str, Any]
-Path = tuple[str | int, ...]
+from taxii_fed.core.selectors import Path, resolve
 
-_INDEX = re.compile(r"\[(\d+)\]")
+Json = dict[str, Any]
 
 
 class CutError(Exception):
@@ -46,11 +44,6 @@ def exists(obj: Json, path: Path) -> bool:
             return False
         value = value[part]
     return bool(path)
-
-
-def resolve(obj: Json, selector: str) -> Path | None:
-    """Return the path that a granular selector (STIX 2.1 section 7.2.3.1) selects, None where it selects nothing."""
-    return _resolve(obj, selector.split("."))
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -108,20 +101,3 @@ def _moved(path: Path, gone: set[Path]) -> Path:
 
 def _selector(path: Path) -> str:
     return ".".join(f"[{part}]" if isinstance(part, int) else part for part in path)
-
-
-def _resolve(value: Any, parts: list[str]) -> Path | None:
-    if not parts:
-        return ()
-    if isinstance(value, list):
-        match = _INDEX.fullmatch(parts[0])
-        if match is None or int(match[1]) >= len(value):
-            return None
-        rest = _resolve(value[int(match[1])], parts[1:])
-        return None if rest is None else (int(match[1]), *rest)
-    if isinstance(value, dict):
-        for count in range(1, len(parts) + 1):
-            key = ".".join(parts[:count])
-            if key in value and (rest := _resolve(value[key], parts[count:])) is not None:
-                return (key, *rest)
-    return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxii_fed.core.derive.addresses import UnsureError, is_numeric_host
-from taxii_fed.core.derive.cutting import CutError, Json, Path, cut
+from taxii_fed.core.derive.cutting import CutError, Json, cut
 from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.identity import contributing_changed, own_level
 from taxii_fed.core.derive.known import KNOWN_EXTENSIONS, known_properties
@@ -23,6 +23,7 @@ from taxii_fed.core.derive.required import REFUSED_CUTS, still_complete
 from taxii_fed.core.derive.text import edit_text
 from taxii_fed.core.derive.values import VALUE_EDITORS, edit_host
 from taxii_fed.core.keys import Keys
+from taxii_fed.core.selectors import Path
 
 GENERALISED_LABEL = "generalised-ip"
 """Tells readers that an indicator matches more than its author meant; its confidence is not the server's to lower."""

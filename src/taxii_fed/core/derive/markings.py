@@ -6,10 +6,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from taxii_fed.core.derive.cutting import CutError, Json, Path, cut, resolve
+from taxii_fed.core.derive.cutting import CutError, Json, cut
 from taxii_fed.core.derive.edits import MarkingLevel
 from taxii_fed.core.derive.required import REFUSED_CUTS, still_complete
 from taxii_fed.core.levels import Level
+from taxii_fed.core.selectors import Path, resolve
 
 PROPERTY_MARKING = "property-marking"
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from taxii_fed.core.derive.cutting import CutError, Json, Path, cut, leaves
+from taxii_fed.core.derive.cutting import CutError, Json, cut, leaves
 from taxii_fed.core.derive.required import still_complete
 from taxii_fed.core.facts import references_of
+from taxii_fed.core.selectors import Path
 
 REFERENCE_CUT = "reference-cut"
 REFERENCE_WITHHELD = "reference-withheld"
