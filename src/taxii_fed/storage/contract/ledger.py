@@ -267,6 +267,8 @@ def test_targets_are_used_visibly_by_live_entries_of_their_sources(store_factory
         assert reader.used_visibly(other, every) == {extension}
         assert reader.used_visibly(third, every) == {unused}
         assert reader.used_visibly(view, {}) == set()
+        assert reader.used_visibly(view, every, without=[plain.object_id]) == set()
+        assert reader.used_visibly(view, every, without=[changed.object_id, object_id(99)]) == {bank, mark}
     with store.write() as writer:
         writer.change(view, Change(ended=((writer.view(view).head, "why"),)))
         assert writer.used_visibly(view, every) == set()
