@@ -7,7 +7,7 @@ visible names it. An addition so costs what is connected to it (sharing-rule mod
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from taxii_fed.core import jsontext
@@ -16,11 +16,14 @@ from taxii_fed.core.copies import AudienceCopier
 from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Json, Use, facts_of, uses_of
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.levels import TLP_LEVELS
-from taxii_fed.core.markings import Meanings, Word
+from taxii_fed.core.markings import Meanings
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, Reason, Verdict
 from taxii_fed.ports import Reader, Version, View, Writer
 
+_CUTTABLE = (Use.GRANULAR, Use.EXTENSION)
+"""What a copy may no longer have of its source; markings stay in every copy."""
+_AT_ONCE = 500
 UNNAMEABLE = "unnameable"
 """Documents that hold, for each view, the identities that nobody may name in it."""
 HIDDEN = "hidden"
@@ -493,11 +496,26 @@ class Region:
         """Return whether a live entry outside the region names the target."""
         if any((target, use) in self._named_plainly for use in uses):
             return True
-        loaded = self._loaded
-        meaning = Meanings(loaded.in_force.markings, _Definitions(loaded))(target) if Use.GRANULAR in uses else None
-        counted = [use for use in uses if use is not Use.GRANULAR or meaning is not Word.UNKNOWN]
+        reader = self._loaded.reader
         without = [each for each in self._objects if each not in self.fresh]
-        return bool(loaded.reader.used_visibly(view.id, {target: counted}, without))
+        if not reader.used_visibly(view.id, {target: uses}, without):
+            return False
+        cuttable = [use for use in uses if use in _CUTTABLE]
+        lasting = [use for use in uses if use not in _CUTTABLE]
+        if not cuttable or (lasting and reader.used_visibly(view.id, {target: lasting}, without)):
+            return True
+        return self._named_uncut(view, target, cuttable, set(without))
+
+    def _named_uncut(self, view: View, target: str, uses: Sequence[Use], without: Collection[str]) -> bool:
+        """Return whether a live entry names the target still, its cuts made."""
+        reader, collection = self._loaded.reader, self._loaded.collection.id
+        users = [user for user in reader.users(collection, [target], uses).get(target, ()) if user not in without]
+        for start in range(0, len(users), _AT_ONCE):
+            live = reader.live([view.id], users[start : start + _AT_ONCE]).get(view.id, {})
+            for entry in (entry for rows in live.values() for entry in rows):
+                if not entry.derived or target.encode() in reader.body(entry.body):
+                    return True
+        return False
 
 
 def _hides_creator(judge: Judge, facts: Facts, identity: str) -> bool:
