@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core.derive import cut_language, cut_references, edit
+from taxii_fed.core.derive import cut_language, cut_references, edit, finish, valid
 from taxii_fed.core.derive.cutting import cut
 from taxii_fed.core.levels import TLP_LEVELS, Level
 from taxii_fed.core.selectors import resolve
 from unit.derive.builders import AMBER, GREEN, KEYS, RED, domain_object, edits, indicator
 
 UNKNOWN = "marking-definition--11111111-1111-4111-8111-111111111111"
+KNOWN = "indicator--68431cc7-bc7f-436b-9d1b-a2b2f1f17a22"
 STATEMENT = "marking-definition--22222222-2222-4222-8222-222222222222"
 
 
@@ -30,11 +31,10 @@ def report(*granular, **more):
         "report",
         name="Winter",
         published="2026-02-10T08:00:00Z",
-        object_refs=["indicator--1", "indicator--2", "indicator--3", "indicator--4"],
+        **{"object_refs": ["indicator--1", "indicator--2", "indicator--3", "indicator--4"], **more},
         external_references=[{"source_name": "a", "url": "https://a.example"}, {"source_name": "b", "description": "b"}],
         labels=["one", "two", "three"],
         granular_markings=list(granular),
-        **more,
     )
 
 
@@ -120,6 +120,20 @@ def test_a_cut_reference_moves_the_selectors_behind_it():
     source = report(marked(GREEN, "object_refs.[0]", "object_refs.[2]"), marked(AMBER, "object_refs.[1]"))
     closed = cut_references(source, {"indicator--2"}, {})
     assert closed.obj["granular_markings"] == [marked(GREEN, "object_refs.[0]", "object_refs.[1]")]
+
+
+def test_a_copy_has_no_selector_that_leads_nowhere():
+    source = indicator(
+        granular_markings=[marked(GREEN, "name", "gone", "external_references.[3].url"), {"lang": "de", "selectors": ["x"]}]
+    )
+    result, problem = finish(source, source_id=f"indicator--{AMBER[-36:]}", new_id=source["id"], creator="")
+    assert (problem, result["granular_markings"]) == ("", [marked(GREEN, "name")])
+    assert "gone" in valid(source)
+    assert valid(result) == ""
+
+
+def test_selectors_into_objects_inside_lists_are_valid():
+    assert valid(report(marked(GREEN, "external_references.[0].url"), object_marking_refs=[GREEN], object_refs=[KNOWN])) == ""
 
 
 def test_translations_of_cut_properties_go_and_an_emptied_language_content_is_none():

@@ -18,7 +18,7 @@ def cut(obj: Json, paths: Collection[Path]) -> Json:
     """Return ``obj`` without what ``paths`` name; the same object where they name nothing.
 
     A list or dictionary that this empties goes as well. Entries of ``granular_markings`` lose the selectors of what is gone, and go
-    when they have none left; list positions in the remaining selectors move to fit.
+    when they have none left; list positions in the remaining selectors move to fit. Selectors that led nowhere before go too.
     """
     gone = {path for path in paths if exists(obj, path)}
     if not gone:
@@ -34,6 +34,16 @@ def cut(obj: Json, paths: Collection[Path]) -> Json:
         else:
             del result["granular_markings"]
     return result  # type: ignore[no-any-return]
+
+
+def without_stale_selectors(obj: Json) -> Json:
+    """Return ``obj`` without granular selectors that lead nowhere; the same object where it has none."""
+    granular = obj.get("granular_markings") or []
+    if all(resolve(obj, selector) is not None for entry in granular for selector in entry["selectors"]):
+        return obj
+    kept = [rebased for entry in granular if (rebased := _rebased(obj, entry, set())) is not None]
+    rest = {name: value for name, value in obj.items() if name != "granular_markings"}
+    return {**rest, "granular_markings": kept} if kept else rest
 
 
 def exists(obj: Json, path: Path) -> bool:
@@ -85,9 +95,7 @@ def _rebased(obj: Json, entry: Any, gone: set[Path]) -> Any:
     selectors = []
     for selector in entry["selectors"]:
         path = resolve(obj, selector)
-        if path is None:
-            selectors.append(selector)
-        elif not any(path[:depth] in gone for depth in range(1, len(path) + 1)):
+        if path is not None and not any(path[:depth] in gone for depth in range(1, len(path) + 1)):
             selectors.append(_selector(_moved(path, gone)))
     return {**entry, "selectors": selectors} if selectors else None
 

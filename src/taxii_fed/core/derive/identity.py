@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from taxii_fed.core.canonical import canonical
-from taxii_fed.core.derive.cutting import Json, cut, leaves
+from taxii_fed.core.derive.cutting import Json, cut, leaves, without_stale_selectors
 from taxii_fed.core.derive.references import UNTRANSFORMABLE
 from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.keys import Keys
@@ -94,7 +94,7 @@ def finish(
             result["external_references"] = [*(result.get("external_references") or ()), *map(_credit, credit)]
     if mark is not None:
         result = _marked(result, mark)
-    return _without_source(result, source_id)
+    return _without_source(without_stale_selectors(result), source_id)
 
 
 def own_level(obj: Json) -> Level | None:
