@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from federation.shelf import SUBSCRIPTION, HandClock, Shelf, federation, state
-from federation.simulated_peer import START, SimulatedPeer, indicator
+from federation.simulated_peer import COLLECTION, START, SimulatedPeer, indicator
 from taxii_fed.core.errors import PeerAnswerError, PeerBusyError, PeerQuotaError, PeerRefusedError, PeerUnreachableError
+from taxii_fed.core.pull import Request
 from taxii_fed.core.timestamps import format_taxii
+from taxii_fed.services.beside import join
 from taxii_fed.services.federate import Federation, Watch
 
 MINUTE = 60_000_000
@@ -381,3 +383,38 @@ def test_counts_of_the_last_pulls_are_kept() -> None:
     node = federation(shelf, peer)
     pulled(node, 7)
     assert [ran.counts for ran in state(node).ran] == [{"loop-duplicate": 3}] * 5
+
+
+def test_a_look_at_the_manifest_does_not_use_up_a_token_of_the_objects() -> None:
+    peer = SimulatedPeer(paging="session")
+    peer.add(*many(6))
+    client = peer.client()
+    token = client.objects(COLLECTION, Request(limit=2)).next
+    second = Request(next=token, limit=2)
+    join(client, COLLECTION, None, client.objects(COLLECTION, second), second)
+    assert [each.id for each in client.objects(COLLECTION, second).objects] == [indicator(4)["id"], indicator(5)["id"]]
+
+
+@pytest.mark.invariant("I6")
+def test_a_peer_that_stops_saying_where_objects_come_from_is_not_taken_for_their_origin() -> None:
+    peer, shelf = SimulatedPeer(fed=True), Shelf()
+    peer.add(*many(3))
+    node = federation(shelf, peer)
+    pulled(node)
+    assert {each.jurisdiction for batch in shelf.batches for each in batch} == {"HK"}
+    peer.knobs.fed = False
+    peer.add(indicator(10))
+    assert "peer reset" in str(pulled(node).error)
+    assert len(shelf.versions) == 3
+    node.subscriptions.reset("eu-csirt", None)
+    assert pulled(node).error is None
+    assert len(shelf.versions) == 4
+
+
+def test_what_was_withdrawn_between_objects_and_manifest_is_left_out() -> None:
+    peer, shelf = SimulatedPeer(fed=True), Shelf()
+    peer.add(*many(3))
+    node = federation(shelf, peer)
+    peer.before_answer = lambda number: peer.remove(indicator(1)) if number == 2 else None
+    pulled(node)
+    assert {name for name, _ in shelf.holds()} == {indicator(0)["id"], indicator(2)["id"]}
