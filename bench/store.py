@@ -1,7 +1,7 @@
 """The SQLite store by itself: `python -m bench.store [--size 10000 1000000] [--folder DIR]`.
 
 Prints objects a second into views, and the time of pages at the start, in the middle and at the tail: the figures of
-docs/adr/0012-store-on-sqlite.md.
+docs/adr/0008-store-on-sqlite.md.
 """
 
 from __future__ import annotations

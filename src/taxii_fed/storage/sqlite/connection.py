@@ -60,7 +60,7 @@ def connect(path: Path, *, busy_seconds: float, writes: bool) -> sqlite3.Connect
 MAX_JOINED = 64_000_000
 """Bytes of one value, and so of a page that SQLite joins: the memory that a reading connection may take for it."""
 
-_READER = ("query_only = ON", "temp_store = MEMORY", "cache_size = -8000")
+_READER = ("query_only = ON", "temp_store = MEMORY", "cache_size = -4000")
 _WRITER = (
     "synchronous = FULL",
     "foreign_keys = ON",
