@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core.loglines import MAX_VALUE, format_of
+from taxii_fed.core.loglines import MAX_VALUE, describe, format_of
 
 FIELDS = st.dictionaries(st.sampled_from(["path", "filters", "reason"]), st.text(max_size=40) | st.integers(), max_size=3)
 AT = 1_772_442_000_000_000
@@ -44,4 +44,14 @@ def test_a_value_can_not_begin_a_field_of_its_own(value: str):
 
 
 def test_a_long_value_is_cut():
-    assert len(format_of("logfmt")(AT, {"path": "x" * 100_000})) < 600
+    assert len(format_of("logfmt")(AT, {"path": "x" * 100_000})) < MAX_VALUE + 100
+
+
+def test_an_error_is_told_in_one_line_with_what_it_says_first():
+    try:
+        json.loads("{")
+    except ValueError as error:
+        told = describe(error)
+    assert told.startswith("JSONDecodeError: Expecting property name")
+    assert told.endswith("test_an_error_is_told_in_one_line_with_what_it_says_first")
+    assert " at decoder.py:" in told

@@ -116,6 +116,15 @@ class TestNode:
         return Client(self.app, f"Bearer {token_of(account)}" if account else None, root)
 
 
+def write_config(folder: Path, change: Callable[[str], str]) -> Path:
+    """Write `CONFIG`, after ``change``, and the node's key into ``folder``; return the file."""
+    (folder / "node.key").write_text(_SECRET)
+    (folder / "node.key").chmod(0o600)
+    path = folder / "taxii-fed.yaml"
+    path.write_text(change(textwrap.dedent(CONFIG)))
+    return path
+
+
 def settings_in(folder: Path, change: Callable[[str], str] = lambda text: text) -> Settings:
     """Return the settings of `CONFIG`, after ``change``, for a node that lives in ``folder``."""
     (folder / "node.key").write_text(_SECRET)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import islice
+from pathlib import PurePath
 
 from taxii_fed.core.timestamps import format_taxii
 
 Fields = Mapping[str, str | int | float]
 Format = Callable[[int, Fields], str]
 
-MAX_VALUE = 500
+MAX_VALUE = 1000
 """Characters of one value; more are cut."""
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+", re.ASCII)
@@ -27,6 +30,15 @@ def format_of(name: str) -> Format:
     A format makes a line, with its end, of an instant (microseconds) and fields; empty fields are left out.
     """
     return {"logfmt": _logfmt, "json": _json}[name]
+
+
+def describe(error: BaseException, frames: int = 12) -> str:
+    """Return an error in one line: what it says, then where it was raised, innermost first."""
+    places = (
+        f"{PurePath(each.filename).name}:{each.lineno} {each.name}"
+        for each in reversed(traceback.extract_tb(error.__traceback__))
+    )
+    return f"{type(error).__name__}: {error} at {' < '.join(islice(places, frames))}"
 
 
 def _logfmt(at: int, fields: Fields) -> str:

@@ -39,7 +39,8 @@ def _received(environ: dict[str, Any], limit: int) -> Iterator[bytes]:
     stream: Input = environ["wsgi.input"]
     received = 0
     while length is None or received < length:
-        size = _CHUNK if length is None else min(_CHUNK, length - received)
+        # Never more than would settle it: a server may wait until it has all that was asked for.
+        size = min(_CHUNK, (limit + 1 if length is None else length) - received)
         try:
             piece = stream.read(size)
         except Exception as error:  # each server has errors of its own for a broken chunk or a lost connection

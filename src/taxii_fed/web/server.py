@@ -14,10 +14,8 @@ import ssl
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from typing import Any, Protocol
 
 from gunicorn import glogging
@@ -29,7 +27,7 @@ from prometheus_client import multiprocess
 from taxii_fed.config import convert
 from taxii_fed.config.schema import Settings, Tls
 from taxii_fed.core.errors import ConfigError, StoreError
-from taxii_fed.core.loglines import format_of
+from taxii_fed.core.loglines import describe, format_of
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
 from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES
@@ -45,6 +43,9 @@ BODY_SECONDS = 120.0
 ANSWER_SECONDS = 600.0
 """For the whole of a request, the client's reading of the answer included."""
 KEEP_ALIVE_SECONDS = 30
+LINGER_SECONDS = 0.5
+"""For a client to hang up after the last answer of a connection, before the server does."""
+LINGER_BYTES = 65_536
 UPKEEP_SECONDS = 5.0
 STATUS_SECONDS = 48 * 3600
 """How long the status of a POST can be asked for; the standard wants a day at least (section 4.3)."""
@@ -107,14 +108,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._begun[conn] = time.monotonic()
         self._deadlines[conn] = self._begun[conn] + HEAD_SECONDS
         try:
-            return super().handle(conn)
+            result = super().handle(conn)
+            if result is False:
+                _linger(conn.sock)
+            return result
         finally:
             del self._deadlines[conn], self._begun[conn]
 
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Serve a request whose head has arrived."""
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Serve a request whose head has arrived; return whether the connection can be kept."""
         self._deadlines[conn] = time.monotonic() + BODY_SECONDS
-        return super().handle_request(req, conn)
+        keep: bool = super().handle_request(req, conn)
+        # What the application refused to read is not read now either, so the connection can't go on.
+        return keep and not _has_unread_body(req)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close what has idled or dawdled too long; gunicorn calls this about once a second."""
@@ -146,6 +152,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(head.encode("ascii") + answer.body)
 
 
+def _has_unread_body(req: Any) -> bool:
+    reader = getattr(req.body, "reader", None)
+    return bool(getattr(reader, "length", 0) or getattr(reader, "parser", None))
+
+
+def _linger(sock: socket.socket) -> None:
+    """End a connection so that the client gets the last of the answer, without waiting long for it to hang up.
+
+    gunicorn, which closes it afterwards, would wait in its one main thread, where whoever does not hang up keeps everybody waiting.
+    """
+    drained = 0
+    deadline = time.monotonic() + LINGER_SECONDS
+    with suppress(OSError, ValueError):
+        sock.shutdown(socket.SHUT_WR)
+        while drained < LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            data = sock.recv(4096)
+            if not data:
+                break
+            drained += len(data)
+    _shut(sock, socket.SHUT_RDWR)
+
+
 def _shut(sock: socket.socket, how: int) -> None:
     # Below TLS: SSLSocket.shutdown would pull its state from under the thread that uses it.
     with suppress(OSError):
@@ -167,6 +196,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         workers: int,
         threads: int,
     ) -> None:
+        self._context = self._prepare(settings, open_node)
         self._settings = settings
         self._read = read
         self._open_node = open_node
@@ -197,16 +227,14 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_exit": self._close_node,
         }
         if server.tls is not None:
-            tls = server.tls
-            wanted |= {
-                "certfile": str(tls.certificate),
-                "keyfile": str(tls.key),
-                "ssl_context": cache(lambda *_: tls_context(tls)),
-            }
+            wanted |= {"certfile": str(server.tls.certificate), "keyfile": str(server.tls.key), "ssl_context": self._tls}
         for name, value in wanted.items():
             # Older releases lack some, the control socket for one.
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
+
+    def _tls(self, _: Any, __: Any) -> ssl.SSLContext | None:
+        return self._context
 
     def load(self) -> TaxiiApp:
         """Open the node in this worker and return its application."""
@@ -227,16 +255,20 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Read the settings again (SIGHUP); new workers take the place of the old ones."""
         try:
             coming = self._read()
-            self._prepare(coming, self._open_node)
-        except (ConfigError, StoreError) as error:
+            self._context = self._prepare(coming, self._open_node)
+        except (ConfigError, StoreError, OSError) as error:
             say(self._settings, level="error", event="configuration not reloaded, the last good one stays", reason=str(error))
         else:
             self._settings = coming
+            say(coming, level="info", event="configuration reloaded")
         super().reload()
 
     @staticmethod
-    def _prepare(settings: Settings, open_node: Callable[[Settings], OpenNode]) -> None:
-        """Open the node once before the workers do: what can't work fails here, and what waits for `apply` is said."""
+    def _prepare(settings: Settings, open_node: Callable[[Settings], OpenNode]) -> ssl.SSLContext | None:
+        """Open the node once before the workers do: what can't work fails here, and what waits for `apply` is said.
+
+        Returns the TLS side that the workers will share. Raises `StoreError`; ``OSError`` for certificates that can't be used.
+        """
         node = open_node(settings)
         try:
             found = readiness(node.store, convert.fingerprint(settings))
@@ -244,6 +276,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             node.close()
         if found.waiting:
             say(settings, level="warning", event=found.waiting)
+        return tls_context(settings.server.tls) if settings.server.tls else None
 
     def _keep_up(self, node: OpenNode, stop: threading.Event) -> None:
         """Write down who read what, carry out what is due, drop old statuses: every few seconds, beside the requests."""
@@ -254,8 +287,8 @@ class Server(BaseApplication):  # type: ignore[misc]
                 node.store.prune(node.clock.now() - STATUS_SECONDS * 1_000_000)
             except StoreError as error:
                 say(self._settings, level="warning", event="upkeep put off", reason=str(error))
-            except Exception:  # noqa: BLE001 — the thread goes on; a reader whose view is due sees to it as well
-                say(self._settings, level="error", event="upkeep failed", reason=traceback.format_exc(limit=-12))
+            except Exception as error:  # noqa: BLE001 — the thread goes on; a reader whose view is due sees to it as well
+                say(self._settings, level="error", event="upkeep failed", reason=describe(error))
 
     def _say_ready(self, _: Any) -> None:
         say(
@@ -300,10 +333,9 @@ def _logger_of(form: str) -> type[Any]:
 
     class Lines(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            text = record.getMessage()
-            if record.exc_info:
-                text = f"{text}: {self.formatException(record.exc_info)}"
-            return lines(int(record.created * 1_000_000), {"level": record.levelname.lower(), "event": text}).rstrip("\n")
+            reason = describe(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
+            fields = {"level": record.levelname.lower(), "event": record.getMessage(), "reason": reason}
+            return lines(int(record.created * 1_000_000), fields).rstrip("\n")
 
     class Logger(glogging.Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:

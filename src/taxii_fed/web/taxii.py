@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable
 from random import getrandbits
 from time import perf_counter
 from typing import Any
 
 from taxii_fed.core.errors import MethodNotAllowedError, NotFoundError, RequestError, StoreError, StoreUnavailableError
-from taxii_fed.core.loglines import Fields
+from taxii_fed.core.loglines import Fields, describe
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
 from taxii_fed.ports import Clock
 from taxii_fed.web import errors
@@ -113,8 +112,8 @@ class TaxiiApp:
             return errors.unavailable(request.id), str(error)
         except StoreError as error:
             return errors.failure(request.id), str(error)
-        except Exception:  # noqa: BLE001 — the last line of defence: one shape for every answer, the reason in the log
-            return errors.failure(request.id), traceback.format_exc(limit=-12)
+        except Exception as error:  # noqa: BLE001 — the last line of defence: one shape for every answer, the reason in the log
+            return errors.failure(request.id), describe(error)
 
     def _served(self, request: Request) -> Answer:
         request.caller = self._gate.admit(request.environ)
