@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,13 @@ peers:
 share:
   own staff: {{to: {{role: own}}, in: all, up_to: RED, relayed_up_to: RED, unmarked_as: CLEAR}}
 """
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @dataclass
@@ -208,3 +217,41 @@ def test_the_worker_ends_on_a_signal_with_the_page_in_hand_stored(desk: Desk) ->
     assert "event=stopped" in log
     row = desk.json("peer", "list")[0]
     assert (row["under_way"], row["failures"]) == ({"new": 10}, 0)
+
+
+def test_run_serves_and_pulls_in_two_processes_that_end_together(desk: Desk) -> None:
+    port = free_port()
+    config = Path(desk.config)
+    config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{port}"))
+    pulled = threading.Event()
+
+    def note(handler: Any) -> bool:
+        if "objects" in handler.path:
+            pulled.set()
+        return False
+
+    desk.wire.behave = note
+    command = [sys.executable, "-m", "taxii_fed", "--config", desk.config, "run", "--workers", "1", "--threads", "2"]
+    node = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert pulled.wait(60)
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as ready:
+                    assert ready.status == 200
+                break
+            except OSError:
+                threading.Event().wait(0.05)
+        else:
+            raise AssertionError("the server did not become ready")
+        node.send_signal(signal.SIGTERM)
+        _, log = node.communicate(timeout=60)
+        assert node.returncode == 0, log
+        assert "event=listening" in log
+        assert "event=stopped" in log
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=10)
+    finally:
+        if node.poll() is None:
+            os.killpg(node.pid, signal.SIGKILL)
+            node.communicate()
