@@ -133,11 +133,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def _tell_effects(effects: Sequence[Effect]) -> None:
+def _tell_table(effects: Sequence[Effect]) -> None:
     rows = [
         (each.collection, ", ".join(each.parties), each.holds, each.withdrawn, each.released, each.changed) for each in effects
     ]
     echo_table(("collection", "parties", "hold", "withdraw", "release", "edit anew"), rows)
+
+
+def _tell_effects(effects: Sequence[Effect]) -> None:
+    _tell_table(effects)
     for each in effects:
         click.echo(f"\n{each.collection}, {', '.join(each.parties)}")
         for kind, (sign, verb) in _VERBS.items():
@@ -151,7 +155,8 @@ def _tell_effects(effects: Sequence[Effect]) -> None:
 def _why_lines(effect: Effect, kind: str) -> Iterator[str]:
     for (of_kind, rule, reason), count in sorted(effect.rules.items(), key=lambda each: -each[1]):
         if of_kind == kind:
-            yield f"{count} by {rule!r}{_said(kind, reason)}" if rule else f"{count}{_said(kind, reason)}"
+            decided = rule and not (kind == "withdrawn" and reason in words.BEYOND_RULES)
+            yield f"{count}{f' by {rule!r}' if decided else ''}{_said(kind, reason)}"
     for example in effect.examples.get(kind, ()):
         yield f"such as {example.object_id}{f'  {example.name}' if example.name else ''}"
 
@@ -208,8 +213,8 @@ def apply(ctx: click.Context, *, sure: bool, resume: bool, as_json: bool) -> Non
     if as_json:
         echo_json({"done": done, "revision": applied.revision, **(coming.to_json() if coming else {}), "waits": waits})
         return
-    if coming is not None and coming.effects:
-        _tell_effects(coming.effects)
+    if coming is not None and coming.effects and not coming.standing.same:
+        _tell_table(coming.effects)
         click.echo()
     click.echo(f"{done[0].upper()}{done[1:]}. In force: revision {applied.revision}.")
     if waits:

@@ -87,7 +87,11 @@ def _whole(node: Node) -> dict[str, Any]:
 
 
 def _attention(whole: dict[str, Any]) -> Iterator[str]:
-    yield f"In force: revision {whole['revision']}, since {whole['in_force_since'] or 'never'}"
+    yield (
+        f"In force: revision {whole['revision']}, since {whole['in_force_since'][:19]}Z"
+        if whole["revision"]
+        else "Nothing is in force."
+    )
     if whole["held"]:
         yield f"On hold: {whole['held']}{' or more' if whole['held_at_least'] else ''} (taxii-fed held)"
     if whole["quarantine"]:

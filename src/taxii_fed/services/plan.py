@@ -57,6 +57,8 @@ class Effect:
             return f"withdraws {self.withdrawn} of {self.holds} objects"
         if self.released >= GUARD_AT_LEAST and self.released > GUARD_SHARE * self.holds:
             return f"releases {self.released} objects to those who hold {self.holds}"
+        if self.changed >= GUARD_AT_LEAST and self.changed > GUARD_SHARE * self.holds:
+            return f"replaces {self.changed} of {self.holds} objects"
         return ""
 
 

@@ -65,8 +65,8 @@ def create_app(node: Node, write: Write = to_standard_error) -> TaxiiApp:
     gate = Gate(Authenticator(_accounts(settings), node.clock), node.browse.anonymous, settings.server.trusted_proxies)
     metrics = Metrics()
     form = format_of(settings.log.format)
-    fingerprint = convert.fingerprint(settings)
-    operations = operations_app(gate, node.browse, metrics, lambda: readiness(node.store, fingerprint))
+    fingerprint, read_at = convert.fingerprint(settings), node.clock.now()
+    operations = operations_app(gate, node.browse, metrics, lambda: readiness(node.store, fingerprint, read_at))
     endpoints = Endpoints(
         node.browse, node.ingest, _site(settings), hkdf(settings.node.secret.get_secret_value(), b"entity-tag")
     )

@@ -36,8 +36,11 @@ class Readiness:
     waiting: str = ""
 
 
-def readiness(store: Store, fingerprint: str) -> Readiness:
-    """Return whether the store can be read and holds rules, and whether they are those of the configuration (``fingerprint``)."""
+def readiness(store: Store, fingerprint: str, read_at: int | None = None) -> Readiness:
+    """Return whether the store can be read and holds rules, and whether they are those of the configuration (``fingerprint``).
+
+    ``read_at`` (µs): when this process read the configuration, None: just now. What was put in force since then came from another.
+    """
     try:
         with store.read() as reader:
             applied = reader.in_force()
@@ -48,6 +51,11 @@ def readiness(store: Store, fingerprint: str) -> Readiness:
     if applied is None:
         return Readiness(ready=False, problem="nothing is in force yet: run taxii-fed apply")
     if applied.fingerprint != fingerprint:
+        if read_at is not None and applied.at > read_at:
+            return Readiness(
+                ready=True,
+                waiting="another configuration was put in force since this process read its own: reload it (SIGHUP)",
+            )
         return Readiness(
             ready=True, waiting="the configuration differs from what is in force: run taxii-fed plan, then taxii-fed apply"
         )
