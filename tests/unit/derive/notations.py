@@ -95,6 +95,7 @@ V6_TEXT = {
     "with port": lambda a: f"{a.exploded}:443",
     "reverse name": lambda a: a.reverse_pointer,
     "literal name": lambda a: f"{str(a).replace(':', '-')}.ipv6-literal.net",
+    "glued": lambda a: f"c2at{a}now",
     "sentence": lambda a: f"came from {a}, then {a}: gone.",
 }
 

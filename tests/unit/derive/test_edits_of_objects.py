@@ -71,6 +71,7 @@ LOOK_ALIKES = [
     "CVE-2025-99991, T1059.001, sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "abc::def, Foo::Bar::baz(), .. code::, a :: b",
     "ratio 16:9, score 3.5/10, 1.000.000 EUR, 300.400.500.600",
+    "Mention @handle.name and a@b, std::abc, sha1::abc::dd, x86::1, crypto::a1::b2",
     "@anna on social, npm i lodash@4.17.21, look at example.com, 5 @ home",
     "report-2026-02-10-08-15.log, 1-800-555-0199, uuid 12345678-1234-4123-8123-123456789012",
     "50% off & <b>bold</b> C:\\temp\\new \\d+ \u2026 naïve Ünïcödé 漢字 emoji \U0001f600",
@@ -93,7 +94,8 @@ def test_look_alikes_are_left_alone(text):
         ("C2 at 198.51.100.23:8443!", "C2 at [removed]:8443!"),
         ("198.51.100.23/32", "[removed]"),
         ("a@b.example and Ä.Ü@ß.example", "[removed] and [removed]"),
-        ('"A. K." <a.k@b.example>', '"A. K." <[removed]>'),
+        ('to "A. K." <a.k@b.example>, x', "to [removed], x"),
+        ("a.k @ b.example", "[removed]"),
         ("https://a.example/?ip=198.51.100.23&m=a@b.example", "https://a.example/?ip=%5Bremoved%5D&%5Bremoved%5D"),
         ("mailto:a@b.example", "mailto:%5Bremoved%5D"),
         ("http://[2001:db8::5]/x", "http://[%5Bremoved%5D]/x"),
@@ -132,6 +134,16 @@ def test_other_strings_of_observables_are_text():
     result = edited(message, PSEUDONYMS, REDACT_IP)
     assert result["subject"] in {"for [removed]", "for [ip removed]"}
     assert edit(message, edits(PSEUDONYMS), KEYS).contributing_changed
+
+
+def test_a_header_with_a_mail_address_loses_the_name_beside_it():
+    message = observable(
+        "email-message",
+        is_multipart=False,
+        additional_header_fields={"From": "Anna Keller <a@b.example>", "X-Mailer": "m 7.4.2"},
+    )
+    assert edited(message, PSEUDONYMS)["additional_header_fields"] == {"From": "[removed]", "X-Mailer": "m 7.4.2"}
+    assert edited(message, REDACT)["additional_header_fields"]["From"] == "Anna Keller <[removed]>"
 
 
 def test_ids_and_times_are_never_text():
@@ -304,11 +316,16 @@ def test_a_name_that_holds_an_address_takes_its_value_along():
 
 def test_numbers_that_are_addresses_by_name_and_size_go():
     source = indicator(
-        x_src_ip=3325256727, x_ip_octets=[198, 51, 100, 23], x_count=3325256727, x_levels=[1, 2, 3, 4], x_ip_count=7
+        x_src_ip=3325256727,
+        x_ip_octets=[198, 51, 100, 23],
+        x_address=["198", "51", "100", "23"],
+        x_count=3325256727,
+        x_levels=[1, 2, 3, 4],
+        x_ip_count=7,
     )
     for rule in (REDACT_IP, GENERALISE, REMOVE):
         result = edited(source, rule)
-        assert {"x_src_ip", "x_ip_octets"} & set(result) == set()
+        assert {"x_src_ip", "x_ip_octets", "x_address"} & set(result) == set()
         assert (result["x_count"], result["x_levels"], result["x_ip_count"]) == (3325256727, [1, 2, 3, 4], 7)
 
 

@@ -58,7 +58,9 @@ _BROWSER = re.compile(r"[A-Za-z]/$")
 _VERSION_LETTER = re.compile(r"(?<![0-9A-Za-z])[vV]$")
 
 _COLON = r"(?::|\s?[\[({<]\s?(?:::?|colon)\s?[\])}>]\s?)"
-_V6 = re.compile(rf"(?<![0-9A-Za-z:])[0-9A-Fa-f]{{0,4}}(?:{_COLON}[0-9A-Fa-f]{{0,4}}){{2,40}}(?![0-9A-Za-z])")
+_V6 = re.compile(rf"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{{0,4}}(?:{_COLON}[0-9A-Fa-f]{{0,4}}){{2,40}}(?![0-9A-Fa-f])")
+_V6_GLUED = re.compile(r"[0-9A-Fa-f]*[0-9][0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f]:+[0-9A-Fa-f]+")
+"""What has to be there for a run with letters beside it: ``std::abc`` is none."""
 _V6_TAIL = re.compile(rf"(?:{_DOT}[0-9]{{1,3}}){{3}}(?![0-9A-Za-z])")
 _V6_ZONE = re.compile(r"%[0-9A-Za-z_-]{1,16}")
 _V6_PREFIX = re.compile(r"[\[(]?/[\])]?([0-9]{1,3})(?![0-9])")
@@ -316,8 +318,9 @@ def _find_v6(text: str) -> Iterator[Hit]:
         if tail:
             end = tail.end()
             plain += "." + ".".join(_NUMBERS.findall(tail[0]))
+        glued = text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
         network = _read_v6(plain)
-        if network is None:
+        if network is None or (glued and not _V6_GLUED.fullmatch(plain)):
             continue
         if zone := _V6_ZONE.match(text, end):
             end = zone.end()

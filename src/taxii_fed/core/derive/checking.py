@@ -29,7 +29,7 @@ _IP_TRACE_PATTERNS = (
     rb"'\s*(?:[a-z][a-z0-9+.-]{0,20}:)?[0-9]",
     rb"\"type\":\s*\"url\"",
     rb"\"value\":\s*\"\s*[0-9/]",
-    rb"(?:ip|addr|host)[a-z0-9_-]*\":\s*\[?\s*[0-9]",
+    rb"(?:ip|addr|host)[a-z0-9_-]*\":\s*\[?\s*\"?[0-9]",
     *_ENCODED,
 )
 _MAIL_TRACES = "@ \\ % & </ <! [at (at {at <at -at- _at_ dot email-addr user-account display_name artifact"

@@ -254,7 +254,9 @@ class _Walk:
         if isinstance(value, dict):
             return _same_or_new(value, {key: self._member(key, item, (*path, key)) for key, item in value.items()})
         if isinstance(value, list):
-            if len(value) == 4 and self._is_packed(path, lambda: all(type(item) is int and 0 <= item < 256 for item in value)):
+            if len(value) == 4 and self._is_packed(
+                path, lambda: all(str(item).isdigit() and int(item) < 256 for item in value)
+            ):
                 return value
             items = [self._any(item, (*path, index)) for index, item in enumerate(value)]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
@@ -279,6 +281,14 @@ class _Walk:
             elif is_numeric_host(text):
                 self._reasons.add("ip-redacted")
                 return self._edits.redact_token
+        if (
+            "additional_header_fields" in path
+            and self._edits.pseudonymise_key
+            and self._edits.token_for_email
+            and find_mail(text)
+        ):
+            self._reasons.add("email-pseudonymised")
+            return self._edits.redact_token  # with the name that stands beside the address
         return edit_text(text, self._edits, self._reasons)
 
     def _is_packed(self, path: Path, looks_like_one: Callable[[], bool]) -> bool:

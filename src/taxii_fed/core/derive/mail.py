@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from taxii_fed.core.derive.folding import foldings
+from taxii_fed.core.derive.folding import Folding, foldings
 
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
-_AT = rf"(?:\s?@\s?|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
+_AT = rf"(?:@|\s@\s|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
 _DOT = rf"(?:\.|\s?{_OPEN}\s?(?:\.|[dD][oO][tT])\s?{_CLOSE}?\s?|\.{_CLOSE}|[\s_-]{{1,2}}[dD][oO][tT][\s_-]{{1,2}})"
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 """Scripts that put no space between words: there, an address in other letters ends where the script begins."""
@@ -27,6 +27,8 @@ _UNSPACED_LOCAL = (
     rf"(?:(?<!{_ANY_LOCAL_CHARACTER})|(?<![{_UNSPACED}])(?=[{_UNSPACED}])){_ANY_LOCAL_CHARACTER}{{1,128}}+(?<![!-~])"
 )
 _MAIL = re.compile(rf"(?:{_SPACED_LOCAL}|{_UNSPACED_LOCAL}|\"[^\"\n]{{1,64}}\"){_AT}{_DOMAIN}")
+_DISPLAY_NAME = re.compile(r"\"[^\"\n]{1,64}\"\s?<$")
+"""A quoted name in front of an address belongs to it (RFC 5322, section 3.4)."""
 _SPOKEN = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}+\s{1,2}[aA][tT]\s{1,2}[\w-]{1,63}(?:\s{1,2}[dD][oO][tT]\s{1,2}[\w-]{1,63}){1,5}"
     rf"|(?<![\w.+-])[\w.+-]{{1,64}}?[_-][aA][tT][_-]{_DOMAIN}"
@@ -56,7 +58,7 @@ def find_mail(text: str) -> list[MailHit]:
             continue
         for pattern in (_MAIL, _SPOKEN):
             spans.extend(
-                folding.span(*match.span()) for match in pattern.finditer(folding.text) if not _IN_SIGNS.fullmatch(match[0])
+                _with_name(folding, match) for match in pattern.finditer(folding.text) if not _IN_SIGNS.fullmatch(match[0])
             )
     merged: list[MailHit] = []
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
@@ -65,6 +67,13 @@ def find_mail(text: str) -> list[MailHit]:
         else:
             merged.append(MailHit(start, end))
     return merged
+
+
+def _with_name(folding: Folding, match: re.Match[str]) -> tuple[int, int]:
+    start, end = match.span()
+    if folding.text[end : end + 1] == ">" and (name := _DISPLAY_NAME.search(folding.text, max(0, start - 70), start)):
+        start, end = name.start(), end + 1
+    return folding.span(start, end)
 
 
 def is_pseudonym(text: str) -> bool:
