@@ -136,7 +136,11 @@ def test_a_certificate_that_the_proxy_could_not_verify_does_not_count():
         gate().admit(environ(HTTP_X_SSL_CLIENT_CERT=NGINX, HTTP_X_SSL_CLIENT_VERIFY="FAILED:self-signed"))
 
 
-@pytest.mark.parametrize("reported", [":!!!:", "no certificate", ":" + base64.b64encode(PLAIN).decode() + ":"])
+@pytest.mark.parametrize(
+    "reported",
+    [":!!!:", "no certificate", ":" + base64.b64encode(PLAIN).decode() + ":"],
+    ids=["no base64", "no PEM", "of nobody"],
+)
 def test_a_certificate_of_no_account_opens_nothing_not_even_as_anonymous(reported: str):
     with pytest.raises(LoginError):
         gate(anonymous="public").admit(environ(HTTP_CLIENT_CERT=reported))
