@@ -27,7 +27,11 @@ from typing import Any
 import pytest
 
 FOREIGN = Path(__file__).resolve().parents[2] / ".foreign"
-REQUIREMENTS = {"medallion": ["medallion==3.0.0"], "opentaxii": ["opentaxii==0.10.0b1", "gunicorn"]}
+REQUIREMENTS = {
+    "medallion": ["medallion==3.0.0"],
+    "opentaxii": ["opentaxii==0.10.0b1", "gunicorn"],
+    "secantusdb": ["secantusdb==0.7.0b3"],
+}
 MEDIA = "application/taxii+json;version=2.1"
 COLLECTIONS = tuple(f"365fed99-08fa-4a15-8b6f-0f1d2c3b4a{number:02d}" for number in range(10))
 """One for each test: a server is started once for all of them."""

@@ -23,6 +23,7 @@ TaxiiFedError
 │   └── PeerQuotaError           more than is taken of it
 └── StoreError               the store's fault
     ├── StoreUnavailableError    busy, unreachable, disk full: try again
+    │   └── TransactionLostError     undone by an election or a broken connection: run it again
     └── SchemaError              made by another version of the program
 """
 
@@ -163,6 +164,10 @@ class StoreError(TaxiiFedError):
 
 class StoreUnavailableError(StoreError):
     """Busy, unreachable or out of room: the same call may go through later."""
+
+
+class TransactionLostError(StoreUnavailableError):
+    """The deployment lost the transaction, or the answer to its commit: the same work, run again, gives the same result."""
 
 
 class SchemaError(StoreError):

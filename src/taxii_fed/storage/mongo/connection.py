@@ -67,7 +67,9 @@ def without_secrets(url: str) -> str:
 
 def _without(url: str, message: str) -> str:
     credentials = url.partition("://")[2].rpartition("@")[0]
-    return "the URL is malformed" if credentials and any(part and part in message for part in credentials.split(":")) else message
+    return (
+        "the URL is malformed" if credentials and any(part and part in message for part in credentials.split(":")) else message
+    )
 
 
 def as_store_error(error: PyMongoError, name: str) -> StoreError:

@@ -17,7 +17,7 @@ from taxii_fed.core.errors import SchemaError, StoreError
 from taxii_fed.ports import LEAD_MS
 from taxii_fed.storage.mongo.connection import Row
 
-META, SCHEMA, NODE, TURN = "meta", "schema", "node", "turn"
+META, SCHEMA, NODE, TURN, PROBE = "meta", "schema", "node", "turn", "probe"
 
 _FOUND = {"standing": {"$exists": True}}
 _NAMESPACE_EXISTS = 48
@@ -43,6 +43,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "place": [_index("by_collection", "collection"), _index("by_view", "view")],
     "reader": [_index("by_view", "view", "from"), _index("by_party", "party", "collection", "from")],
     "entry": [
+        _index("ledger", "view", "date_added", unique=True),
         _index("listed", "view", "date_added", where={"listed": True}),
         _index("by_standing", "view", "standing", "date_added", where=_FOUND),
         _index("by_type", "view", "type", "standing", "date_added", where=_FOUND),
@@ -66,7 +67,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "doc": [_index("by_kind", "kind", "name")],
     "lease": [],
 }  # fmt: skip
-"""Every table. Within one transaction at a time (see `turn`) no unique index is needed beside ``_id``; one would forbid some shard keys."""
+"""Every table. With one transaction at a time (see `turn`) few indexes need to be unique, and those would forbid other shard keys."""
 
 SHARD_KEYS: dict[str, Row] = {
     "entry": {"view": 1, "date_added": 1},

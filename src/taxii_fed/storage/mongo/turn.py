@@ -23,12 +23,17 @@ from taxii_fed.storage.mongo.schema import META, TURN
 TURN_SECONDS = 8.0
 _RENEW_SECONDS = 2.0
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.002, 0.05
+_NOW: Row = {"$toLong": "$$NOW"}
+"""The server's clock, in milliseconds: all processes agree on it."""
 
-_FREE_OR_OVER: Row = {"_id": TURN, "$or": [{"owner": None}, {"$expr": {"$lt": ["$until", "$$NOW"]}}]}
+
+def _free_for(owner: Any) -> Row:
+    """Nobody's, over, or this one's already: the answer to an earlier attempt may have been lost."""
+    return {"_id": TURN, "$or": [{"owner": None}, {"owner": owner}, {"$expr": {"$lt": ["$until", _NOW]}}]}
 
 
 def _held_by(owner: Any) -> list[Row]:
-    return [{"$set": {"owner": owner, "until": {"$add": ["$$NOW", int(TURN_SECONDS * 1000)]}}}]
+    return [{"$set": {"owner": owner, "until": {"$add": [_NOW, int(TURN_SECONDS * 1000)]}}}]
 
 
 class Turn:
@@ -49,22 +54,25 @@ class Turn:
         if not self._lock.acquire(timeout=self._patience):
             raise StoreUnavailableError(f"{self._name}: the store is busy with another writer of this process")
         try:
-            pause = _SHORTEST_WAIT
-            while not self._try(owner):
-                if time.monotonic() > deadline:
-                    raise StoreUnavailableError(f"{self._name}: the store is busy with another writer")
-                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 — waiters should not march in step
-                pause = min(pause * 1.5, _LONGEST_WAIT)
+            self._wait(owner, deadline)
         except BaseException:
             self._lock.release()
             raise
         self._owner, self._renewed = owner, time.monotonic()
 
+    def _wait(self, owner: Any, deadline: float) -> None:
+        pause = _SHORTEST_WAIT
+        while not self._try(owner):
+            if time.monotonic() > deadline:
+                raise StoreUnavailableError(f"{self._name}: the store is busy with another writer")
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 — waiters should not march in step
+            pause = min(pause * 1.5, _LONGEST_WAIT)
+
     def _try(self, owner: Any) -> bool:
-        before = self._table.find_one_and_update(_FREE_OR_OVER, _held_by(owner), return_document=ReturnDocument.BEFORE)
+        before = self._table.find_one_and_update(_free_for(owner), _held_by(owner), return_document=ReturnDocument.BEFORE)
         if before is None:
             return False
-        if before["owner"] is not None:
+        if before["owner"] is not None and before["owner"] != owner:
             self._end(before["owner"])
         return True
 
