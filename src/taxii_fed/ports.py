@@ -508,7 +508,11 @@ class Writer(Reader, Protocol):
         ...
 
     def change(self, view: int, change: Change) -> None:
-        """Stage a change of a view. Stamps are taken, and openings inserted, last thing before the commit (I2)."""
+        """Stage a change of a view. Stamps are taken, and openings inserted, last thing before the commit (I2).
+
+        Ends and ranks of entries that have ended, or never were, are passed over. Raises ``KeyError`` for an unknown view, and for an
+        opening with the bytes of a version that is not there.
+        """
         ...
 
     def set_wake(self, view: int, wake_at: int | None) -> None:
@@ -542,7 +546,7 @@ class Writer(Reader, Protocol):
     def quarantine_add(self, item: Quarantined) -> int:
         """Keep something apart (``id`` is ignored) and return its number.
 
-        The same (giver, object, version, body, reason) again is no second one.
+        The same (collection, giver, object, version, body, reason) again is no second one.
         """
         ...
 
@@ -561,7 +565,8 @@ class Writer(Reader, Protocol):
     def erase(self, object_id: str) -> None:
         """Remove versions, bodies of source and copies, quarantine, edges and wakes of an object in all collections.
 
-        Its entries stay in the ledger, ended, without bytes, with the ids replaced by their SHA-256.
+        Its entries stay in the ledger, ended, without bytes, with their ids, the one that a copy went out under included, replaced by
+        ``sha256:`` and the hash. Ranks are left alone: where other sources share the id of a copy, it is ended and they are ranked first.
         """
         ...
 
@@ -586,7 +591,10 @@ class Store(Protocol):
         ...
 
     def note_reads(self, reads: Sequence[Read]) -> None:
-        """Merge reads into what is kept, in a transaction of its own."""
+        """Merge reads into what is kept, in a transaction of its own: ranges of one view, party and account that meet or overlap are one.
+
+        ``at`` and ``address`` are then those of the latest.
+        """
         ...
 
     def prune(self, statuses_before: int) -> None:

@@ -216,6 +216,15 @@ def test_a_full_disk_undoes_the_transaction_and_the_next_one_may_go_through(open
         assert len(reader.page(view, ObjectQuery()).rows) == 2
 
 
+def test_an_object_that_could_not_be_read_again_is_not_taken(opened):
+    store = opened()
+    view = filled(store, new_version(1))
+    with pytest.raises(StoreError, match="no object, document or page of more than 64 MB"), store.write() as writer:
+        add(writer, view, new_version(2, body=bytes(connection.MAX_JOINED)))
+    with store.read() as reader:
+        assert reader.known([object_id(2)]) == {}
+
+
 def test_a_damaged_file_is_called_damaged(opened, path):
     store = opened()
     view = filled(store, *(new_version(number, body=random.randbytes(2000)) for number in range(200)))

@@ -22,6 +22,7 @@ _FOR_GOOD = {
     sqlite3.SQLITE_CANTOPEN: "can't be opened: check that the folder exists and may be written by this user",
     sqlite3.SQLITE_READONLY: "can't be written: check the rights on the file and its folder",
     sqlite3.SQLITE_PERM: "can't be opened: check the rights on the file and its folder",
+    sqlite3.SQLITE_TOOBIG: "takes no object, document or page of more than 64 MB",
     sqlite3.SQLITE_CORRUPT: "is damaged; restore the latest backup",
 }
 
@@ -49,8 +50,7 @@ def connect(path: Path, *, busy_seconds: float, writes: bool) -> sqlite3.Connect
     try:
         for pragma in _WRITER if writes else _READER:
             db.execute(f"PRAGMA {pragma}")
-        if not writes:
-            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_JOINED)
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_JOINED)
     except BaseException:
         db.close()
         raise
@@ -58,7 +58,10 @@ def connect(path: Path, *, busy_seconds: float, writes: bool) -> sqlite3.Connect
 
 
 MAX_JOINED = 64_000_000
-"""Bytes of one value, and so of a page that SQLite joins: the memory that a reading connection may take for it."""
+"""Bytes of one value, and so of a page that SQLite joins: the memory that a reading connection may take for it.
+
+Writers have the same limit, so that nothing gets in which could not be read again.
+"""
 
 _READER = ("query_only = ON", "temp_store = MEMORY", "cache_size = -4000")
 _WRITER = (

@@ -127,7 +127,7 @@ class VersionWriter:
     def add_offers(self, offers: Iterable[Offer]) -> None:
         """Add or renew offers."""
         self._db.executemany(
-            "INSERT INTO offer VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET path = excluded.path",
+            "INSERT INTO offer VALUES (?, ?, ?) ON CONFLICT (giver, version) DO UPDATE SET path = excluded.path",
             [
                 (self._names.require_number(offer.giver), offer.key, orjson.dumps(offer.path).decode() if offer.path else None)
                 for offer in offers
