@@ -227,5 +227,7 @@ def seen_indicators(kit: Kit) -> set[tuple[str, str]]:
 
 TestBothSidesHoldTheSameInTheEnd = pytest.mark.invariant("I2")(WritersFaultsAndPulls.TestCase)
 TestBothSidesHoldTheSameInTheEnd.settings = settings(
-    max_examples=15, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=settings.default.max_examples // 2,
+    stateful_step_count=25,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

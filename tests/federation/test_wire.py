@@ -422,6 +422,26 @@ def test_an_authority_of_ones_own_and_a_client_certificate(authority: trustme.CA
         assert len(client(wire, ca=ca_file(authority, tmp_path), certificate=files).collections()) == 1
 
 
+@pytest.mark.taxii("C-8.5.1-02", "C-8.5.1-03")
+@pytest.mark.parametrize(
+    ("ciphers", "spoken"),
+    [("ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256", True), ("ECDHE+AES128+SHA256:!AESGCM", False)],
+)
+def test_tls_1_2_with_a_weak_cipher_suite_is_not_spoken(
+    authority: trustme.CA, tmp_path: Path, ciphers: str, spoken: bool
+) -> None:
+    context = server_tls(authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(ciphers)
+    with serving(SimulatedPeer(), tls=context) as wire:
+        peer = client(wire, ca=ca_file(authority, tmp_path))
+        if spoken:
+            assert len(peer.collections()) == 1
+        else:
+            with pytest.raises(PeerUnreachableError, match="no TLS connection"):
+                peer.collections()
+
+
 def test_a_redirect_from_https_to_http_is_not_followed(authority: trustme.CA, tmp_path: Path) -> None:
     with serving(SimulatedPeer(), tls=server_tls(authority)) as wire:
         plain = wire.url.replace("https", "http")

@@ -21,6 +21,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+_LOWEST = 1 << 63
+_LOW_BITS = (1 << 64) - 1
 _ANY = -1
 """Stands for a version that can't be read; it matches every version."""
 
@@ -99,10 +101,11 @@ class Listing:
     def _seal(self) -> None:
         if self._sealed:
             return
-        pairs = sorted(zip(self._ids, self._versions, strict=True))
-        self._ids = array("Q", (pair[0] for pair in pairs))
-        self._versions = array("q", (pair[1] for pair in pairs))
-        self._several = any(before[0] == after[0] and before[1] != after[1] for before, after in pairwise(pairs))
+        # One number an entry takes a third of the room of a pair, and sorts as the pair would.
+        merged = sorted(name << 64 | version + _LOWEST for name, version in zip(self._ids, self._versions, strict=True))
+        self._ids = array("Q", (each >> 64 for each in merged))
+        self._versions = array("q", ((each & _LOW_BITS) - _LOWEST for each in merged))
+        self._several = any(before >> 64 == after >> 64 and before != after for before, after in pairwise(merged))
         self._sealed = True
 
     def _hash(self, object_id: str) -> int:

@@ -16,12 +16,16 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
 from taxii_fed.core.errors import PeerUnreachableError
 from taxii_fed.peers import addresses
 from taxii_fed.peers.addresses import EVERYWHERE, Network, Permitted
 
 CONNECT_SECONDS = 10.0
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
+"""For TLS 1.2 (C-8.5.1-03): none of those that RFC 7540 lists. TLS 1.3 has no others, and nothing older is spoken."""
 
 
 class Sockets:
@@ -126,11 +130,11 @@ class GuardedAdapter(HTTPAdapter):
         super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ssl_context=create_urllib3_context(ciphers=CIPHERS), **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._direct
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager = super().proxy_manager_for(proxy, ssl_context=create_urllib3_context(ciphers=CIPHERS), **kwargs)
         manager.pool_classes_by_scheme = self._proxied
         return manager
 
