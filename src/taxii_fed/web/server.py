@@ -25,6 +25,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 
 from taxii_fed.config import convert
+from taxii_fed.config.scalars import Address
 from taxii_fed.config.schema import Settings, Tls
 from taxii_fed.core.errors import ConfigError, StoreError
 from taxii_fed.core.loglines import describe, format_of
@@ -255,6 +256,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Read the settings again (SIGHUP); new workers take the place of the old ones."""
         try:
             coming = self._read()
+            if coming.server.listen != self._settings.server.listen:
+                _require_free(coming.server.listen)
             self._context = self._prepare(coming, self._open_node)
         except (ConfigError, StoreError, OSError) as error:
             say(self._settings, level="error", event="configuration not reloaded, the last good one stays", reason=str(error))
@@ -267,8 +270,10 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _prepare(settings: Settings, open_node: Callable[[Settings], OpenNode]) -> ssl.SSLContext | None:
         """Open the node once before the workers do: what can't work fails here, and what waits for `apply` is said.
 
-        Returns the TLS side that the workers will share. Raises `StoreError`; ``OSError`` for certificates that can't be used.
+        Returns the TLS side that the workers will share. Raises ``OSError`` for certificates that can't be used, before anything is
+        put in force; `StoreError`.
         """
+        context = tls_context(settings.server.tls) if settings.server.tls else None
         node = open_node(settings)
         try:
             found = readiness(node.store, convert.fingerprint(settings))
@@ -276,7 +281,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             node.close()
         if found.waiting:
             say(settings, level="warning", event=found.waiting)
-        return tls_context(settings.server.tls) if settings.server.tls else None
+        return context
 
     def _keep_up(self, node: OpenNode, stop: threading.Event) -> None:
         """Write down who read what, carry out what is due, drop old statuses: every few seconds, beside the requests."""
@@ -308,6 +313,12 @@ class Server(BaseApplication):  # type: ignore[misc]
 def say(settings: Settings, **fields: str | int) -> None:
     """Write a line of the server's own to standard error."""
     sys.stderr.write(format_of(settings.log.format)(time.time_ns() // 1000, fields))
+
+
+def _require_free(address: Address) -> None:
+    """Raise ``OSError`` where nothing can listen at an address: gunicorn, which moves there on a reload, would end."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    socket.create_server((address.host, address.port), family=family).close()
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
