@@ -76,7 +76,7 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
     store can't be opened.
     """
     clock = clock or SystemClock()
-    store = store or open_store(str(settings.store.url), base_dir=Path(), clock=clock)
+    store = store or open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock)
     secret = settings.node.secret.get_secret_value()
     keys = Keys(secret)
     cache = InForceCache()

@@ -64,7 +64,7 @@ CASES = [
     ("server:\n", "server:\n  listen: 8421\n", "server.listen", "a host and a port", ""),
     ("server:\n", "server:\n  listen: 127.0.0.1:99999\n", "server.listen", "a host and a port", ""),
     ("server:\n", "server:\n  page_size: 20000\n", "server.page_size", "larger than max_page_size, 10000", ""),
-    ("server:\n", "store:\n  url: mongodb://db.example/taxii_fed\nserver:\n", "store.url", "not supported by this version", ""),
+    ("server:\n", "store:\n  url: mongodb://db.example\nserver:\n", "store.url", "needs hosts and a database", ""),
     ("server:\n", "store:\n  url: postgres:taxii\nserver:\n", "store.url", "sqlite:PATH", ""),
     ("  finance: {title", "  taxii2: {title", "api_roots.taxii2", "a path of the server itself", ""),
     ("jurisdictions:\n", "markings:\n  marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421: RED\njurisdictions:\n",

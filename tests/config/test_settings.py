@@ -32,3 +32,12 @@ def test_the_order_of_entries_does_not_change_the_fingerprint(write):
     swapped = head.replace("jurisdictions:\n  EU: [AT, DE, NO]\n", "") + "communities: [hk-banking]\n" + tail
     assert fingerprint(load(write(swapped + "jurisdictions:\n  EU: [NO, DE, AT]\n"))) == first
     assert fingerprint(load(write(FULL.replace("up_to: AMBER", "up_to: GREEN")))) != first
+
+
+def test_a_mongodb_store_is_taken_and_its_secrets_never_shown(write, monkeypatch):
+    url = "mongodb://hub:s3cret@db1.example:27017,db2.example/taxii_fed?replicaSet=rs0&authSource=admin"
+    monkeypatch.setenv("STORE_URL", url)
+    settings = load(write(NODE + "store:\n  url: {env: STORE_URL}\n"))
+    assert settings.store.url.url.get_secret_value() == url
+    assert str(settings.store.url) == "mongodb://db1.example:27017,db2.example/taxii_fed"
+    assert "s3cret" not in repr(settings) + str(settings) + settings.model_dump_json()

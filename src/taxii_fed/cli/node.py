@@ -35,7 +35,7 @@ def opened(ctx: click.Context, *, create: bool = False) -> Iterator[Node]:
     settings = settings_of(ctx)
     clock = SystemClock()
     try:
-        store = open_store(str(settings.store.url), base_dir=Path(), clock=clock, create=create)
+        store = open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock, create=create)
     except StoreError as error:
         if create or not str(error).endswith("does not exist"):
             raise

@@ -146,7 +146,7 @@ ListenAddress = Annotated[Address, Value(scalars.address, string() | {"x-kind": 
 IpNetwork = Annotated[Network, Value(scalars.network)]
 WebUrl = Annotated[str, Value(scalars.web_url, string(format="uri"))]
 BaseUrl = Annotated[str, Value(scalars.base_url, string(format="uri"))]
-StoreUrl = Annotated[StoreAddress, Value(scalars.store_address, string(pattern="^sqlite:."))]
+StoreUrl = Annotated[StoreAddress, Value(scalars.store_address, string(pattern="^(sqlite:.|mongodb(\\+srv)?://.+/.)"))]
 
 ANY_NETWORK = ["0.0.0.0/0", "::/0"]
 

@@ -360,23 +360,41 @@ def base_url(raw: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoreAddress:
-    """Where the store is. ``path`` is absolute, for ``sqlite``."""
+    """Where the store is; as a text, without secrets. ``path`` is absolute, for ``sqlite`` alone."""
 
     kind: str
     path: Path
     url: SecretStr
+    """What `storage.open_store` takes."""
+    shown: str
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.path}"
+        return self.shown
+
+
+_STORES = "sqlite:PATH or mongodb://HOST/DATABASE"
 
 
 def store_address(raw: Any) -> StoreAddress:
-    """``sqlite:PATH``, relative to the file in which it stands."""
+    """``sqlite:PATH``, relative to the file in which it stands, or ``mongodb://…`` and ``mongodb+srv://…`` with a database."""
     text = text_of(raw)
-    kind, colon, rest = text.partition(":")
-    if kind in {"mongodb", "mongodb+srv"} and colon:
-        raise mistake("MongoDB is not supported by this version", expected="sqlite:PATH", secret=True)
+    kind, _, rest = text.partition(":")
+    if kind in {"mongodb", "mongodb+srv"}:
+        if not is_outside(raw) and re.search(r":[^/@]*@", text.partition("//")[2]):
+            raise mistake("a URL with a password in it", expected="{env: NAME} or {file: PATH} for the whole URL", secret=True)
+        return _mongodb_address(text, kind)
     if kind != "sqlite" or rest.removeprefix("//") in {"", "/"}:
-        raise mistake(expected="sqlite:PATH, such as sqlite:taxii-fed.db", secret="@" in text)
-    path = rest.removeprefix("//") if rest.startswith("//") else rest
-    return StoreAddress("sqlite", (folder_of(raw) / path).absolute(), SecretStr(text))
+        raise mistake(expected=f"{_STORES}, such as sqlite:taxii-fed.db", secret="@" in text)
+    path = (folder_of(raw) / (rest.removeprefix("//") if rest.startswith("//") else rest)).absolute()
+    return StoreAddress("sqlite", path, SecretStr(f"sqlite:{path}"), f"sqlite:{path}")
+
+
+_MONGODB = re.compile(r"mongodb(?:\+srv)?://(?:[^/?@]*@)?([^/?@\s]+)/([A-Za-z0-9_-]{1,60})(?:\?\S*)?", re.ASCII)
+
+
+def _mongodb_address(text: str, kind: str) -> StoreAddress:
+    match = _MONGODB.fullmatch(text)
+    if match is None:
+        raise mistake("a MongoDB URL needs hosts and a database", expected="mongodb://HOST[,HOST…]/DATABASE", secret=True)
+    hosts, database = match.groups()
+    return StoreAddress("mongodb", Path(), SecretStr(text), f"{kind}://{hosts}/{database}")

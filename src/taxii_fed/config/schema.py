@@ -89,7 +89,7 @@ class Store(Section):
     """Where everything is kept."""
 
     url: kinds.StoreUrl
-    """`sqlite:PATH`, relative to this file."""
+    """`sqlite:PATH`, relative to this file; or `mongodb://HOST,HOST/DATABASE?replicaSet=rs0` for any number of machines."""
 
 
 class ApiRoot(Section):
