@@ -83,12 +83,17 @@ def sync(ctx: click.Context, peers: tuple[str, ...], *, once: bool, compare: boo
 
 def _work(settings: Settings, peers: Sequence[str], *, compare: bool) -> bool:
     """Run a worker until a signal; return whether it was one that asks to read the settings again."""
+    from taxii_fed.config import convert  # noqa: PLC0415
+    from taxii_fed.web.health import readiness  # noqa: PLC0415
     from taxii_fed.worker.logs import log_to_stderr  # noqa: PLC0415
     from taxii_fed.worker.runner import Runner  # noqa: PLC0415
 
     log_to_stderr(settings.log.format)
     again = False
     with opened(settings, peers) as (node, federation):
+        found = readiness(node.store, convert.fingerprint(settings))
+        if found.waiting:
+            log.warning(found.waiting)
         runner = Runner(federation, node.clock, node.waker.wake_due)
 
         def stop(number: int, _: FrameType | None) -> None:
