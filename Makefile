@@ -44,7 +44,7 @@ contract: $(READY) ## the suite that every store passes
 
 .PHONY: conformance
 conformance: $(READY) ## TAXII 2.1, requirement by requirement, with a table of what is covered
-	$(BIN)/pytest tests/conformance $(ARGS)
+	$(BIN)/python tools/conformance.py $(ARGS)
 
 .PHONY: scenarios
 scenarios: $(READY) ## the worked cases of the sharing rules; FILE=… runs any file of that format

@@ -22,6 +22,11 @@ def test_discovery_is_at_taxii2_and_lists_absolute_api_roots_with_the_default_am
     assert found["default"] == found["api_roots"][0]
 
 
+@pytest.mark.taxii("S-4.1.1-04")
+def test_no_api_root_is_relative(world):
+    assert all(root.startswith("https://") for root in document(world.reader.get("/taxii2/"))["api_roots"])
+
+
 @pytest.mark.taxii("S-4.2-02")
 def test_each_api_root_has_a_url_of_its_own_that_answers(world):
     roots = document(world.reader.get("/taxii2/"))["api_roots"]
