@@ -5,6 +5,7 @@ import html
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 
@@ -78,6 +79,7 @@ V4_TEXT = {
     "base 64": lambda a: base64.b64encode(f"curl {a}/x".encode()).decode(),
     "utf-16 in base 64": lambda a: f"powershell -enc {base64.b64encode(f'curl {a}'.encode('utf-16-le')).decode()}",
     "hex dump": lambda a: a.encode().hex(),
+    "hex dump of a line": lambda a: f"curl -s http://{a}/x".encode().hex().upper(),
 }
 V6_TEXT = {
     "compressed": str,
@@ -108,6 +110,7 @@ def unpacked(token):
     return (base64.b64decode(whole) + b" " + digits).decode("latin-1").replace("\0", "")
 
 
+@lru_cache(maxsize=4096)
 def decoded(text):
     """All the layers of a text, plain."""
     layers = [text]
@@ -124,6 +127,7 @@ def decoded(text):
     return layers + [re.sub(r"\s|[\[\](){}<>\"'*_|]", "", each.replace("dot", ".")) for each in layers]
 
 
+@lru_cache(maxsize=4096)
 def tells_v4(text, address):
     octets = [int(o) for o in _octets(address)]
     spelt = [rf"(?:0*{o}|0x0*{o:x}|0+{o:o})" for o in octets]
@@ -139,6 +143,7 @@ def tells_v4(text, address):
     return any(re.search(each, layer, re.IGNORECASE) for layer in decoded(text) for each in spellings)
 
 
+@lru_cache(maxsize=4096)
 def tells_v6(text, address):
     groups = address.exploded.split(":")
     tail = [group.lstrip("0") or "0" for group in groups[5:]]
@@ -189,5 +194,6 @@ MAIL_TEXT = {
 }
 
 
+@lru_cache(maxsize=4096)
 def tells_mail(text, name):
     return any(name in layer.lower() for layer in decoded(text))

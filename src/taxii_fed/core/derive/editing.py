@@ -119,7 +119,6 @@ _STRUCTURE = frozenset(
 _ID_OR_TIME = re.compile(
     r"[a-z0-9-]{2,250}--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,12})?Z"
 )
-_HEX = re.compile(r"[0-9A-Fa-f]{32,128}")
 _HOST_KEYS = frozenset({"host", ":authority", "x-forwarded-host"})
 _ADDRESS_KEY = re.compile(r"(?:^|[^a-z])(?:ip|ipv4|addr|address|host)(?:$|[^a-z])", re.IGNORECASE)
 
@@ -145,7 +144,7 @@ class _Walk:
     def _without_telling_selectors(self, obj: Json) -> Json:
         """Take out granular selectors that lead nowhere and name what was looked for."""
         granular = obj.get("granular_markings") or []
-        kept = [{**entry, "selectors": [each for each in entry["selectors"] if not self._tells(each)]} for entry in granular]
+        kept = [{**entry, "selectors": [each for each in entry["selectors"] if not self._told_by(each)]} for entry in granular]
         if kept == granular:
             return obj
         rest = {name: value for name, value in obj.items() if name != "granular_markings"}
@@ -232,8 +231,8 @@ class _Walk:
 
     def _custom(self, name: str, value: Any, path: Path) -> Any:
         """Edit a property that STIX does not define, or take it out where something is found in it and the rule says so."""
-        if self._tells(name):
-            self._drop(path, self._address_reason())
+        if reason := self._told_by(name):
+            self._drop(path, reason)
             return value
         if not self._edits.remove_unknown_if_hit:
             return self._any(value, path)
@@ -255,7 +254,7 @@ class _Walk:
             return _same_or_new(value, {key: self._member(key, item, (*path, key)) for key, item in value.items()})
         if isinstance(value, list):
             if len(value) == 4 and self._is_packed(
-                path, lambda: all(str(item).isdigit() and int(item) < 256 for item in value)
+                path, lambda: all(str(item).isdecimal() and int(item) < 256 for item in value)
             ):
                 return value
             items = [self._any(item, (*path, index)) for index, item in enumerate(value)]
@@ -267,13 +266,13 @@ class _Walk:
     def _member(self, key: str, item: Any, path: Path) -> Any:
         if key.startswith("x_"):
             return self._custom(key, item, path)
-        if self._tells(key):
-            self._drop(path, self._address_reason())
+        if reason := self._told_by(key):
+            self._drop(path, reason)
             return item
         return self._any(item, path)
 
     def _string(self, text: str, path: Path) -> str:
-        if _ID_OR_TIME.fullmatch(text) or _HEX.fullmatch(text):
+        if _ID_OR_TIME.fullmatch(text):
             return text
         if self._last_name(path).lower() in _HOST_KEYS:
             if not self._edits.token_for_ip:
@@ -281,14 +280,10 @@ class _Walk:
             elif is_numeric_host(text):
                 self._reasons.add("ip-redacted")
                 return self._edits.redact_token
-        if (
-            "additional_header_fields" in path
-            and self._edits.pseudonymise_key
-            and self._edits.token_for_email
-            and find_mail(text)
-        ):
+        named = "additional_header_fields" in path and self._edits.pseudonymise_key and self._edits.token_for_email
+        if named and find_mail(text):
             self._reasons.add("email-pseudonymised")
-            return self._edits.redact_token  # with the name that stands beside the address
+            return self._edits.redact_token  # for the name beside the address, too
         return edit_text(text, self._edits, self._reasons)
 
     def _is_packed(self, path: Path, looks_like_one: Callable[[], bool]) -> bool:
@@ -296,18 +291,16 @@ class _Walk:
         wanted = self._edits.token_for_ip or self._edits.generalises
         packed = wanted and _ADDRESS_KEY.search(self._last_name(path)) is not None and looks_like_one()
         if packed:
-            self._drop(path, self._address_reason())
+            self._drop(path, "ip-redacted" if self._edits.token_for_ip else "ip-generalised")
         return packed
 
-    def _tells(self, name: str) -> bool:
-        """Return whether the name of a property holds an address."""
+    def _told_by(self, name: str) -> str:
+        """Return why a property with this name has to go, "" where its name holds no address."""
+        found: set[str] = set()
         try:
-            return edit_text(name, self._edits, set()) != name
+            return min(found) if edit_text(name, self._edits, found) != name else ""
         except UnsureError:
-            return True
-
-    def _address_reason(self) -> str:
-        return "ip-generalised" if self._edits.generalises and not self._edits.token_for_ip else "ip-redacted"
+            return "ip-generalised"
 
     def _last_name(self, path: Path) -> str:
         return next((part for part in reversed(path) if isinstance(part, str)), "")

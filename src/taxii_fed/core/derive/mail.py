@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from taxii_fed.core.derive.folding import Folding, foldings
+from taxii_fed.core.derive.spans import Span
 
 _OPEN, _CLOSE = r"[\[({<]", r"[\])}>]"
 _AT = rf"(?:@|\s@\s|\s?{_OPEN}\s?(?:@|[aA][tT])\s?{_CLOSE}\s?)"
@@ -40,19 +40,11 @@ _WORTH_FOLDING = re.compile(r"@|[0-9A-Za-z+/]{14}|[^\x20-\x7e\t\n\r]|%|&[#a-z]|\
 _WORTH_SEARCHING = re.compile(r"@|[\[({<]\s?at\s?[\])}>]|\bdot\b|[_-]at[_-]", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class MailHit:
-    """A mail address in a text: its original span."""
-
-    start: int
-    end: int
-
-
-def find_mail(text: str) -> list[MailHit]:
-    """Return the mail addresses in ``text``, ascending and without overlap. Pseudonyms are none."""
+def find_mail(text: str) -> list[Span]:
+    """Return where mail addresses stand in ``text``, ascending and without overlap. Pseudonyms are none."""
     if not _WORTH_FOLDING.search(text):
         return []
-    spans: list[tuple[int, int]] = []
+    spans: list[Span] = []
     for folding in foldings(text):
         if not _WORTH_SEARCHING.search(folding.text):
             continue
@@ -60,16 +52,16 @@ def find_mail(text: str) -> list[MailHit]:
             spans.extend(
                 _with_name(folding, match) for match in pattern.finditer(folding.text) if not _IN_SIGNS.fullmatch(match[0])
             )
-    merged: list[MailHit] = []
-    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if merged and start < merged[-1].end:
-            merged[-1] = MailHit(merged[-1].start, max(end, merged[-1].end))
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            merged.append(MailHit(start, end))
+            merged.append((start, end))
     return merged
 
 
-def _with_name(folding: Folding, match: re.Match[str]) -> tuple[int, int]:
+def _with_name(folding: Folding, match: re.Match[str]) -> Span:
     start, end = match.span()
     if folding.text[end : end + 1] == ">" and (name := _DISPLAY_NAME.search(folding.text, max(0, start - 70), start)):
         start, end = name.start(), end + 1

@@ -11,7 +11,6 @@ from taxii_fed.core.derive.required import still_complete
 from taxii_fed.core.facts import references_of
 from taxii_fed.core.selectors import Path
 
-REFERENCE_CUT = "reference-cut"
 REFERENCE_WITHHELD = "reference-withheld"
 UNTRANSFORMABLE = "untransformable"
 

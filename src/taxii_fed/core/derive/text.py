@@ -22,7 +22,7 @@ def edit_text(text: str, edits: Edits, reasons: set[str]) -> str:
     if _SURELY_PLAIN.fullmatch(text) and "dot" not in text.lower():
         return text
     token = quote(edits.redact_token, safe="") if _LINK.fullmatch(text) else edits.redact_token
-    mail = [(hit.start, hit.end) for hit in find_mail(text)] if edits.token_for_email else []
+    mail = find_mail(text) if edits.token_for_email else []
     changes = [(span, token) for span in mail]
     if mail:
         reasons.add("email-redacted" if "email" in edits.redact else "email-pseudonymised")
