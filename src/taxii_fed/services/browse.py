@@ -21,6 +21,7 @@ from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.ports import Clock, Reader, Row, Store, View
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.readlog import ReadLog
+from taxii_fed.services.rerun import rerun
 
 Json = dict[str, Any]
 
@@ -114,16 +115,19 @@ class Browse:
         self._annotate = annotate
         self._terms = _NO_TERMS
 
+    @rerun
     def anonymous(self) -> str:
         """Return the party whose views readers without credentials get, "" where there is none."""
         with self._store.read() as reader:
             return self._current(reader).in_force.anonymous
 
+    @rerun
     def role(self, party: str) -> str:
         """Return the role of a party, "" for one that is not in force."""
         with self._store.read() as reader:
             return self._role(reader, party)
 
+    @rerun
     def collections(self, party: str, api_root: str) -> list[Access]:
         """Return the collections of an API root that the party may read or write, in the order of the configuration."""
         with self._store.read() as reader:
@@ -135,6 +139,7 @@ class Browse:
             )
             return [access for access in found if access is not None]
 
+    @rerun
     def collection(self, party: str, api_root: str, key: str) -> Access:
         """Return the collection of that id or alias.
 
@@ -185,6 +190,7 @@ class Browse:
         every = replace(query, versions=ALL_VERSIONS)
         return self._of_one(caller.party, api_root, key, object_id, every, bodies=False)
 
+    @rerun
     def status(self, party: str, status_id: str) -> Json:
         """Return a status resource. Raises `NotFoundError` for one that another party's POST made, as for one that never was (I1)."""
         with self._store.read() as reader:
@@ -204,6 +210,7 @@ class Browse:
 
         return self._reading(party, api_root, key, page)
 
+    @rerun
     def _reading(self, party: str, api_root: str, key: str, use: Callable[[Reader, CollectionTerms, View], T]) -> T:
         """Return what ``use`` makes of the party's view, once no tightening of it is due any more (I6)."""
         for _ in range(2):

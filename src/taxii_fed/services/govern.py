@@ -26,6 +26,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
 from taxii_fed.core.sharing import Audience, audience_of
 from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.rerun import rerun
 from taxii_fed.services.settle import GROUPING, TRANSITION, Settler, copy_documents, refresh_wakes
 
 APPLY = "apply"
@@ -68,6 +69,7 @@ class Governor:
 
     # -- taking over without a move ---------------------------------------------------------------------------------------
 
+    @rerun
     def adopt(self, coming: InForce, fingerprint: str) -> Standing:
         """Take over a configuration where that moves no entry, and always in an empty store; return how it stands then."""
         with self._store.read() as reader:
