@@ -230,6 +230,15 @@ def test_delete_takes_just_the_versions_that_are_named_the_newest_by_default(nod
     assert every.status == (200 if left else 404)
 
 
+@pytest.mark.taxii("S-5.7-04")
+def test_delete_takes_just_the_edition_that_is_named(node):
+    client = node.client("soar")
+    old_form = {name: value for name, value in indicator(1).items() if name not in {"spec_version", "pattern_type"}}
+    client.add("banking", old_form | {"labels": ["malicious-activity"]}, indicator(1))
+    assert client.delete(by_id(indicator(1)), {"match[spec_version]": "2.0", "match[version]": "all"}).status == 200
+    assert envelope(client.get(by_id(indicator(1)), {"match[spec_version]": "2.0,2.1"})) == [indicator(1)]
+
+
 @pytest.mark.taxii("S-5.7-06", "S-5.7-07", "S-5.7-08")
 @pytest.mark.parametrize(("account", "code"), [("stranger", 404), ("insurer", 404), ("reader", 403), ("sender", 403)])
 def test_delete_needs_the_right_to_read_and_to_write(world, account: str, code: int):

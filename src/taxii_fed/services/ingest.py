@@ -257,8 +257,15 @@ class Ingest:
 
     # -- taken away --------------------------------------------------------------------------------------------------------
 
-    def delete(self, party: Party, collection: CollectionTerms, object_id: str, wanted: VersionMatch) -> None:
-        """Delete versions of an object (TAXII 2.1 section 5.7): by its home, or by the node's own staff.
+    def delete(
+        self,
+        party: Party,
+        collection: CollectionTerms,
+        object_id: str,
+        wanted: VersionMatch,
+        spec_versions: tuple[str, ...] | None = None,
+    ) -> None:
+        """Delete versions of an object (TAXII 2.1 section 5.7): by its home, or by the node's own staff; of some STIX editions or all.
 
         Raises `NotFoundError` where the party sees no such version, `ForbiddenError` where it sees it but is not its home.
         """
@@ -272,6 +279,8 @@ class Ingest:
             if not (mine or party.role == "own"):
                 raise ForbiddenError("Only the party that an object comes from may delete it.")
             versions = writer.versions(collection.id, [object_id]).get(object_id, [])
+            if spec_versions is not None:
+                versions = [version for version in versions if version.spec_version in spec_versions]
             chosen = _chosen(versions, wanted)
             if not chosen:
                 raise NotFoundError("No such version of this object in this collection.")

@@ -29,8 +29,15 @@ class Publishing(Protocol):
         """Return the TAXII status resource of an envelope that was taken in."""
         ...
 
-    def delete(self, party: Party, collection: CollectionTerms, object_id: str, versions: VersionMatch) -> None:
-        """Delete versions of an object. Raises `NotFoundError`, `ForbiddenError`."""
+    def delete(
+        self,
+        party: Party,
+        collection: CollectionTerms,
+        object_id: str,
+        wanted: VersionMatch,
+        spec_versions: tuple[str, ...] | None = None,
+    ) -> None:
+        """Delete versions of an object, of some STIX editions or all. Raises `NotFoundError`, `ForbiddenError`."""
         ...
 
 
@@ -159,8 +166,8 @@ class Endpoints:
         access = self._access(request, route)
         if not (access.can_read and access.can_write):
             raise ForbiddenError("Only who may both read this collection and add objects to it may delete from it.")
-        versions = query.version_match(self._parameters(request, query.DELETION))
-        self._ingest.delete(access.party, access.terms, route.item, versions)
+        asked = self._query(request, query.DELETION)
+        self._ingest.delete(access.party, access.terms, route.item, asked.versions, asked.spec_versions)
         return Answer(200, b"{}")
 
     def _access(self, request: Request, route: Route) -> Access:

@@ -57,12 +57,12 @@ def object_query(found: Mapping[str, str], limits: Limits, cursors: Cursors) -> 
         max_bytes=limits.max_page_bytes,
         ids=_values(found, "match[id]", _ID, "STIX ids such as indicator--0a1f…"),
         types=_values(found, "match[type]", _TYPE, "object types such as indicator"),
-        versions=version_match(found),
+        versions=_version_match(found),
         spec_versions=_values(found, "match[spec_version]", _SPEC_VERSION, "STIX editions such as 2.1"),
     )
 
 
-def version_match(found: Mapping[str, str]) -> VersionMatch:
+def _version_match(found: Mapping[str, str]) -> VersionMatch:
     """Return what ``match[version]`` asks for, the newest where it is not given. Raises `BadRequestError` for a malformed value."""
     text = found.get("match[version]")
     if text is None:
