@@ -418,3 +418,16 @@ def test_what_was_withdrawn_between_objects_and_manifest_is_left_out() -> None:
     peer.before_answer = lambda number: peer.remove(indicator(1)) if number == 2 else None
     pulled(node)
     assert {name for name, _ in shelf.holds()} == {indicator(0)["id"], indicator(2)["id"]}
+
+
+def test_a_pause_stops_the_pull_under_way_after_the_page_in_hand() -> None:
+    peer, shelf = SimulatedPeer(), Shelf()
+    peer.add(*many(50))
+    node = federation(shelf, peer, max_page=10)
+    shelf.before_offer = lambda: node.subscriptions.pause("eu-csirt")
+    assert pulled(node).unfinished
+    assert len(shelf.versions) == 10
+    node.subscriptions.resume("eu-csirt")
+    shelf.before_offer = lambda: None
+    pulled(node)
+    assert shelf.holds() == peer.offered()

@@ -332,7 +332,7 @@ class _Comparison:
     def _go_on(self, walk: Walk | None = None) -> None:
         """Raise `_StoppedError` where the run is to end here."""
         over = walk is not None and self._federation.clock.now() > self._until and not walk.pull.kept_by_server
-        if self._watch.stop() or over:
+        if self._watch.stop() or self._hold.paused_meanwhile or over:
             raise _StoppedError
 
 

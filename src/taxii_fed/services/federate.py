@@ -226,7 +226,7 @@ class _Pulling:
     def _must_stop(self, walk: Walk) -> bool:
         """A server that keeps our place itself would have forgotten it by the next run, so it gets more than its slice."""
         over = self._federation.clock.now() > self._until and walk.answered
-        return self._watch.stop() or (over and not walk.pull.kept_by_server)
+        return self._watch.stop() or self._hold.paused_meanwhile or (over and not walk.pull.kept_by_server)
 
     def _request(self, walk: Walk) -> Request:
         try:

@@ -43,6 +43,12 @@ class Hold:
         self._lease = lease
         with store.write() as writer:
             self.state = change(writer, subscription, lambda state: replace(state, fence=lease.fence))
+        self._paused = self.state.paused
+
+    @property
+    def paused_meanwhile(self) -> bool:
+        """Whether somebody paused the peer since; a run that was asked for in spite of a pause goes on."""
+        return self.state.paused and not self._paused
 
     def renew(self, seconds: float) -> None:
         """Keep the lease for so many seconds more. Raises `TakenOverError` where it is another's."""

@@ -76,12 +76,15 @@ class Once:
                 else:
                     run = self._federation.pull(subscription, watch)
                 counts.update(run.counts)
-                if not run.unfinished or self._stopping.stopping:
+                if not run.unfinished or self._stopping.stopping or self._is_paused(subscription):
                     break
         finally:
             self._audience.ends(subscription)
         self._say(subscription, self._told(subscription, run, counts, comparison=comparison))
         return run
+
+    def _is_paused(self, subscription: Subscription) -> bool:
+        return not self._named and self._federation.subscriptions.states()[subscription].paused
 
     def _told(self, subscription: Subscription, run: Run, counts: Counter[str], *, comparison: bool) -> str:
         what = "compared" if comparison else "pulled"
