@@ -213,12 +213,13 @@ class Browse:
     @rerun
     def _reading(self, party: str, api_root: str, key: str, use: Callable[[Reader, CollectionTerms, View], T]) -> T:
         """Return what ``use`` makes of the party's view, once no tightening of it is due any more (I6)."""
-        for _ in range(2):
+        for woken in (False, True):
             with self._store.read() as reader:
                 collection, view = self._standing(reader, party, api_root, key)
                 if view.wake_at is None or view.wake_at > self._clock.now():
                     return use(reader, collection, view)
-            self._wake(collection.id)
+            if not woken:
+                self._wake(collection.id)
         raise StoreUnavailableError("a change that is due could not be carried out yet")
 
     def _standing(self, reader: Reader, party: str, api_root: str, key: str) -> tuple[CollectionTerms, View]:

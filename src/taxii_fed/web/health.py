@@ -13,6 +13,7 @@ import flask
 from werkzeug.exceptions import MethodNotAllowed
 
 from taxii_fed.core.errors import ForbiddenError, MethodNotAllowedError, RequestError, SchemaError, StoreError
+from taxii_fed.core.loglines import describe
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
 from taxii_fed.ports import Store
 from taxii_fed.services.browse import Browse
@@ -23,6 +24,9 @@ from taxii_fed.web.metrics import Metrics
 
 REQUEST_ID = "taxii_fed.request_id"
 """Key of the request's id in the WSGI environment."""
+
+REASON = "taxii_fed.reason"
+"""Key of what the log is to say of a failure."""
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -90,6 +94,11 @@ def operations_app(gate: Gate, browse: Browse, metrics: Metrics, ready: Callable
     @app.errorhandler(MethodNotAllowed)
     def not_allowed(_: MethodNotAllowed) -> flask.Response:
         return _response(errors.refusal(MethodNotAllowedError(("GET", "HEAD", "OPTIONS")), _request_id()))
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> flask.Response:
+        flask.request.environ[REASON] = describe(error)
+        return _response(errors.failure(_request_id()))
 
     @app.errorhandler(StoreError)
     def unavailable(_: StoreError) -> flask.Response:

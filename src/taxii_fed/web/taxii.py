@@ -20,7 +20,7 @@ from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES, Answer, compressed
 from taxii_fed.web.endpoints import Endpoints
 from taxii_fed.web.gate import Gate
-from taxii_fed.web.health import REQUEST_ID
+from taxii_fed.web.health import REASON, REQUEST_ID
 from taxii_fed.web.metrics import Metrics
 from taxii_fed.web.negotiation import require_acceptable
 from taxii_fed.web.request import Request
@@ -85,14 +85,14 @@ class TaxiiApp:
 
     def _operate(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Answer an operator's tool. Probes come every few seconds, so only what is refused is logged."""
+        environ = request.environ | {"PATH_INFO": f"/{request.parts[0]}", "SCRIPT_NAME": "", REQUEST_ID: request.id}
 
         def noting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             if not status.startswith("2"):
-                self._note(request, Answer(int(status.split(maxsplit=1)[0])), 0, 0.0, status)
+                self._note(request, Answer(int(status.split(maxsplit=1)[0])), 0, 0.0, environ.get(REASON, status))
             return start_response(status, [*headers, ("X-Request-Id", request.id)], *rest)
 
-        path = f"/{request.parts[0]}"
-        return self._operations(request.environ | {"PATH_INFO": path, "SCRIPT_NAME": "", REQUEST_ID: request.id}, noting)
+        return self._operations(environ, noting)
 
     def _parts(self, environ: Environ) -> list[str]:
         path = environ.get("PATH_INFO", "")
