@@ -28,6 +28,7 @@ from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
 from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Store, Version, Writer
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.region import candidate_of
+from taxii_fed.services.rerun import rerun
 from taxii_fed.services.settle import Settler
 
 Json = dict[str, Any]
@@ -161,6 +162,7 @@ class Ingest:
         received = read_envelope(body)
         return self.publish_objects(party, collection, received)
 
+    @rerun
     def publish_objects(self, party: Party, collection: CollectionTerms, received: Sequence[Received]) -> Json:
         """Take in objects that were read from an envelope or a file, as `publish` does."""
         source = _Source(f"local:{party.name}", home_of_party(party), party)
@@ -176,6 +178,7 @@ class Ingest:
                     writer.put_status(status_id, party.name, status, asked_at)
         return status
 
+    @rerun
     def bring(self, party: Party, collection: CollectionTerms, received: Sequence[Received]) -> list[tuple[Ruling, str]]:
         """Take in objects of a file for an admin, who may know what becomes of each.
 
@@ -211,6 +214,7 @@ class Ingest:
 
     # -- offered by peers ------------------------------------------------------------------------------------------------
 
+    @rerun
     def offer(self, giver: Giver, collection: CollectionTerms, objects: Sequence[Offered]) -> Counter[str]:
         """Take in a page of a peer and return how many objects met which `Ruling`. All of it is durable on return."""
         source = _Source(giver.name, f"peer:{giver.peer}", giver.party, giver.terms)
@@ -220,6 +224,7 @@ class Ingest:
                 counts.update(ruling for _, ruling in self._take_in(writer, source, collection, chunk))
         return counts
 
+    @rerun
     def gone(self, giver: Giver, collection: CollectionTerms, keys: Sequence[int]) -> int:
         """Note that a peer offers these versions no more; return how many were withdrawn because nobody else offers them."""
         with self._store.write() as writer:
@@ -269,25 +274,50 @@ class Ingest:
 
         Raises `NotFoundError` where the party sees no such version, `ForbiddenError` where it sees it but is not its home.
         """
-        with self._store.write() as writer:
-            place = writer.place(party.name, collection.id)
-            home = writer.homes([object_id]).get(object_id, "")
-            mine = home == home_of_party(party)
-            visible = place.view is not None and writer.shown(place.view.id, object_id)
-            if not (mine or visible):
-                raise NotFoundError("No such object in this collection.")
-            if not (mine or party.role == "own"):
-                raise ForbiddenError("Only the party that an object comes from may delete it.")
-            versions = writer.versions(collection.id, [object_id]).get(object_id, [])
-            if spec_versions is not None:
-                versions = [version for version in versions if version.spec_version in spec_versions]
-            chosen = _chosen(versions, wanted)
-            if not chosen:
-                raise NotFoundError("No such version of this object in this collection.")
-            now = self._clock.now()
-            writer.refuse([self._keys.mark(each.object_id, each.version) for each in chosen], now)
-            self._note_versions(writer, f"local:{party.name}", collection, chosen, DELETED)
-            self.remove(writer, collection, chosen, event=DELETED)
+        chosen: set[int] = set()
+
+        @rerun
+        def turn() -> None:
+            # A turn that was lost may have gone through; "the newest" is another version by then.
+            with self._store.write() as writer:
+                if chosen:
+                    there = writer.versions(collection.id, [object_id]).get(object_id, [])
+                    gone = [version for version in there if version.key in chosen]
+                else:
+                    gone = self._deletable(writer, party, collection, object_id, wanted, spec_versions)
+                    chosen.update(version.key for version in gone)
+                if not gone:
+                    return
+                writer.refuse([self._keys.mark(each.object_id, each.version) for each in gone], self._clock.now())
+                self._note_versions(writer, f"local:{party.name}", collection, gone, DELETED)
+                self.remove(writer, collection, gone, event=DELETED)
+
+        turn()
+
+    def _deletable(
+        self,
+        reader: Reader,
+        party: Party,
+        collection: CollectionTerms,
+        object_id: str,
+        wanted: VersionMatch,
+        spec_versions: tuple[str, ...] | None,
+    ) -> list[Version]:
+        """Return the versions that a DELETE names. Raises as `delete`."""
+        place = reader.place(party.name, collection.id)
+        mine = reader.homes([object_id]).get(object_id, "") == home_of_party(party)
+        visible = place.view is not None and reader.shown(place.view.id, object_id)
+        if not (mine or visible):
+            raise NotFoundError("No such object in this collection.")
+        if not (mine or party.role == "own"):
+            raise ForbiddenError("Only the party that an object comes from may delete it.")
+        versions = reader.versions(collection.id, [object_id]).get(object_id, [])
+        if spec_versions is not None:
+            versions = [version for version in versions if version.spec_version in spec_versions]
+        chosen = _chosen(versions, wanted)
+        if not chosen:
+            raise NotFoundError("No such version of this object in this collection.")
+        return chosen
 
     def remove(self, writer: Writer, collection: CollectionTerms, versions: Sequence[Version], *, event: str) -> None:
         """Take versions out of a collection and of every view, and tell those who held them (I10)."""
