@@ -1,6 +1,7 @@
 """What `edit` does to properties, values and text of single objects."""
 
 import copy
+import json
 
 import pytest
 
@@ -452,3 +453,11 @@ def test_what_is_no_stix_is_not_valid(obj):
 )
 def test_what_is_stix_is_valid(obj):
     assert valid(obj) == ""
+
+
+def test_what_nothing_bites_stays_the_same_object_however_often_its_like_was_seen():
+    for _ in range(2):
+        obj = json.loads(json.dumps(indicator("[url:value = 'https://pay.example/198/gate.php']", description="at 12:30:45")))
+        done = edit(obj, edits(GENERALISE, REDACT_IP, PSEUDONYMS), KEYS)
+        assert done.obj is obj
+        assert not done.changed

@@ -59,9 +59,10 @@ def edit(obj: Json, edits: Edits, keys: Keys) -> Edited:
         reasons.add(PROPERTY_MARKING)
     try:
         trimmed = _trim(allowed, edits, reasons)
-        final = _Walk(edits, keys, reasons).over(trimmed) if edits.searches else trimmed
+        walked = _Walk(edits, keys, reasons).over(trimmed) if edits.searches else trimmed
     except (UnsureError, CutError, RecursionError):
         return _withheld(obj, UNTRANSFORMABLE)
+    final = obj if walked == obj else walked
     if not still_complete(obj, final):
         return _withheld(obj, UNTRANSFORMABLE)
     level = own_level(final)

@@ -56,7 +56,9 @@ def rewrite(pattern: str, edits: Edits, keys: Keys) -> tuple[str, frozenset[str]
         return pattern, frozenset()
     if not (_WORTH_PARSING.search(pattern) or find_addresses(pattern) or find_mail(pattern)):
         return pattern, frozenset()
-    return _rewrite(pattern, (edits.generalise_v4, edits.generalise_v6), mail_key, keys)
+    result, reasons = _rewrite(pattern, (edits.generalise_v4, edits.generalise_v6), mail_key, keys)
+    # What is remembered may be an equal string; callers go by identity.
+    return (pattern if result == pattern else result), reasons
 
 
 def check_opaque(pattern: str, edits: Edits) -> None:
