@@ -10,7 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_EXTRA_TYPES = ("marking-definition", "extension-definition")
+EXTRA_TYPES = ("marking-definition", "extension-definition")
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class Record:
     log: dict[str, set[str]]
     ended: dict[str, set[str]]
     node_identity: str
+    astray: list[str] = field(default_factory=list)
+    """Where views differ from what the versions and rules make of them (I7)."""
     earlier: dict[str, str] = field(default_factory=dict)
     others: dict[str, dict[str, Json]] = field(default_factory=dict)
     """What other recipients were last found to hold: party to object key to the object."""
@@ -67,6 +69,7 @@ class Checker:
 
     def failures(self, expect: Json) -> Iterator[str]:
         yield from _unknown(expect)
+        yield from self._record.astray
         named: set[tuple[str, str]] = set()
         for entry in expect.get("visible", ()):
             yield from self._visible(entry, named)
@@ -216,13 +219,13 @@ class Checker:
             yield f"the release of {key} ended for {sorted(self._record.ended.get(key, ()))}, expected {reason}"
 
     def _extras(self, named: set[tuple[str, str]]) -> Iterator[str]:
-        copies = {copy[0] for copy in self._record.copies.values()} | {
-            each for ids in self._record.given.values() for each in ids
-        }
+        current = set(self._record.copies.values())
+        copies = {each for ids in self._record.given.values() for each in ids} - {obj["id"] for obj in self._objects.values()}
         for (object_id, version), obj in self._found.items():
-            if (object_id, version) in named or obj["type"] in _EXTRA_TYPES or is_notice(obj, self._record):
+            if (object_id, version) in named or obj["type"] in EXTRA_TYPES or is_notice(obj, self._record):
                 continue
-            if object_id == self._record.node_identity or (obj.get("revoked") and object_id in copies):
+            ended = obj.get("revoked") and object_id in copies and (object_id, version) not in current
+            if object_id == self._record.node_identity or ended:
                 continue
             yield f"{object_id} ({obj.get('name', '')!r}, version {version}) is there and was not expected"
 

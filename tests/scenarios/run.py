@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-from checks import Checker, Json, Record  # noqa: E402
+from checks import EXTRA_TYPES, Checker, Json, Record  # noqa: E402
 from world import run  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -39,36 +39,50 @@ def failures(scenario: Json, parties: Json) -> list[str]:
     return found
 
 
-def mutants(expect: Json) -> Iterator[tuple[str, Json]]:
-    """Yield changed expectations, each of which must be noticed, with a name."""
+def mutants(expect: Json, objects: Json, record: Record) -> Iterator[tuple[str, Json]]:
+    """Yield changed expectations with a name, each of which must be noticed: what the convention lets pass either way is left alone."""
     for index, entry in enumerate(expect.get("visible", ())):
-        yield from _of_visible(expect, index, entry)
+        if not _may_be_extra(expect, entry, objects, record):
+            yield f"visible {entry['obj']} left out", _without(expect, "visible", index)
+        yield from _of_visible(expect, index, entry, objects[entry["obj"]], record)
     for index, entry in enumerate(expect.get("absent", ())):
         yield f"absent {entry['obj']} dropped to visible", _moved(expect, "absent", index, "visible")
         if "reason" in entry:
             yield f"absent {entry['obj']} other reason", _with(expect, "absent", index, {**entry, "reason": "no-such-reason"})
-    for index, entry in enumerate(expect.get("log", ())):
-        yield f"log {entry['obj']} other reason", _with(expect, "log", index, {**entry, "reason": "no-such-reason"})
-    for index, entry in enumerate(expect.get("withdrawn", ())):
-        yield f"withdrawn {entry['obj']} other reason", _with(expect, "withdrawn", index, {**entry, "reason": "no-such-reason"})
+    for term in ("log", "withdrawn"):
+        for index, entry in enumerate(expect.get(term, ())):
+            yield f"{term} {entry['obj']} other reason", _with(expect, term, index, {**entry, "reason": "no-such-reason"})
+    for obj in record.listed[:1]:
+        yield f"nowhere {obj['id']}", {**expect, "nowhere": [*expect.get("nowhere", ()), obj["id"]]}
 
 
-def _of_visible(expect: Json, index: int, entry: Json) -> Iterator[tuple[str, Json]]:
+def _may_be_extra(expect: Json, entry: Json, objects: Json, record: Record) -> bool:
+    """Return whether a reader may find what the entry names also where no expectation names it."""
     key = entry["obj"]
-    if entry["as"] != "derived-or-absent":
-        yield f"visible {key} left out", _without(expect, "visible", index)
+    twins = {record.copies.get(other["obj"]) for other in expect["visible"] if other is not entry}
+    return (
+        entry["as"] == "derived-or-absent"
+        or objects[key]["type"] in EXTRA_TYPES
+        or (key in record.copies and record.copies[key] in twins)
+    )
+
+
+def _of_visible(expect: Json, index: int, entry: Json, source: Json, record: Record) -> Iterator[tuple[str, Json]]:
+    key = entry["obj"]
+    if entry["as"] != "derived-or-absent" and not entry.get("or_original"):
         other = "derived" if entry["as"] == "original" else "original"
-        yield f"visible {key} as {other}", _with(expect, "visible", index, {**entry, "as": other, "or_original": False})
-    if entry["as"] == "original":
+        yield f"visible {key} as {other}", _with(expect, "visible", index, {**entry, "as": other})
+    if entry["as"] == "original" or record.copies.get(key, (source["id"], ""))[0] == source["id"]:
         return
-    for term in ("equals", "contains", "matches", "refs"):
+    for term in ("equals", "contains", "contains_if_present", "matches", "refs"):
         for name, value in entry.get(term, {}).items():
             changed = _other(value)
             yield f"{key} {term} {name}", _with(expect, "visible", index, {**entry, term: {**entry[term], name: changed}})
-    if "removed" in entry:
-        yield f"{key} removed type", _with(expect, "visible", index, {**entry, "removed": ["type"]})
-    if "same_id_as" in entry:
-        yield f"{key} same id as nothing", _with(expect, "visible", index, {**entry, "same_id_as": "no-such-object"})
+    yield f"{key} removed type", _with(expect, "visible", index, {**entry, "removed": ["type"]})
+    yield f"{key} not_equals type", _with(expect, "visible", index, {**entry, "not_equals": {"type": source["type"]}})
+    for term in ("same_id_as", "same_id_as_in", "differs_from_recipient"):
+        if term in entry:
+            yield f"{key} {term} nothing", _with(expect, "visible", index, {**entry, term: "no-such-thing"})
 
 
 def _other(value: Any) -> Any:
@@ -109,7 +123,7 @@ def mutate(scenarios: list[Json], parties: Json) -> int:
     tried = missed = 0
     for scenario in scenarios:
         for step, record in run(scenario, parties):
-            for name, expect in mutants(step["expect"]):
+            for name, expect in mutants(step["expect"], scenario["objects"], record):
                 tried += 1
                 if not _noticed(scenario, record, expect):
                     missed += 1

@@ -286,6 +286,7 @@ class World:
             log=log,
             ended=ended,
             node_identity=IDENTITY,
+            astray=[f"a view is not what it should be: {each}" for each in self.node.planner.verify()],
             earlier=earlier,
             others={name: dict(found) for name, found in self._held.items() if name != party},
             same_elsewhere={
