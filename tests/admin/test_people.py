@@ -141,7 +141,8 @@ def test_the_quarantine_lists_what_was_brought_by_whom_and_why(apart):
         (3, stix_id("indicator", 2), "version-conflict", "peer:eu-csirt:91d0"),
     ]
     assert "a version from somebody who is not the object's home" in apart.run("quarantine", "list", "--peer", "eu-csirt")
-    assert apart.run("quarantine", "list", "--peer", "us-isac") == "Nothing lies in quarantine.\n"
+    assert "Did you mean 'eu-csirt'?" in apart.try_("quarantine", "list", "--peer", "eu-cert").stderr
+    assert apart.run("quarantine", "list", "--in", "insurance") == "Nothing lies in quarantine.\n"
     assert [each["item"] for each in apart.json("quarantine", "list", "--object", GREEN)["quarantine"]] == [2]
     assert apart.json("status")["quarantine"] == {"peer:eu-csirt:91d0": 3}
 

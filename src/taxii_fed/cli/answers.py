@@ -43,10 +43,10 @@ from taxii_fed.wiring import Node
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, object_id: str, party: str, instant: int | None, *, as_json: bool) -> None:
-    """Explain what a party gets of OBJECT and why, or why not, in every collection that knows it.
+    """Explain what a party gets of an object, and why.
 
-    OBJECT is its id, or the id under which the party got a copy. The answer names the rule, what was done to a copy, and the chain of
-    references where another object decided.
+    In every collection that knows it: the rule, what was done to a copy, what happened when it came in, and the chain of references
+    where another object decided. OBJECT is its id, or the id under which the party got a copy.
     """
     with opened(ctx) as node:
         if instant is None:
@@ -156,7 +156,10 @@ def _event_json(event: DoorEvent) -> Json:
 @json_option
 @click.pass_context
 def view(ctx: click.Context, party: str, collection: str | None, *, as_json: bool) -> None:
-    """List all that PARTY sees, in every collection or in one, and say why it sees nothing."""
+    """List all that a party sees, or why nothing.
+
+    In every collection, or in one: then also which share rules do not reach the party, and on which terms.
+    """
     with opened(ctx) as node:
         reader = party_of(node, party)
         chosen = [collection_of(node, collection)] if collection else list(in_force(node).collections.values())
@@ -237,9 +240,10 @@ def _entry_json(entry: Entry) -> Json:
 @json_option
 @click.pass_context
 def ledger(ctx: click.Context, object_id: str | None, peer: str | None, since: int | None, *, as_json: bool) -> None:
-    """Say who may see OBJECT, and who could: since when, under which id, by which rule, and who fetched it.
+    """Say who has an object, or what a peer gave.
 
-    With --peer: what a peer gave.
+    Of an object: who may see it and who could, since when, under which id, by which rule, and who fetched it. With --peer: what it gave
+    and still offers, where that went, and what the door refused and why.
     """
     if (object_id is None) == (peer is None):
         raise click.UsageError("name an OBJECT, or a peer with --peer")
@@ -260,21 +264,25 @@ def ledger(ctx: click.Context, object_id: str | None, peer: str | None, since: i
 
 
 def _tell_holdings(holdings: Iterable[Holding]) -> None:
-    rows = [
-        (
-            each.party,
-            each.collection,
-            each.version_text,
-            f"{each.given_id}{' (copy)' if each.derived else ''}",
-            stamp(each.since),
-            f"{moment(each.until)}: {words.ended(each.why_ended)}" if each.until is not None else "",
-            "; ".join(part for part in (repr(each.rule) if each.rule else "", words.done(each.reasons)) if part),
-            ", ".join(f"{account} {moment(at)}" for account, at in each.fetched)
-            or ("not yet" if each.until is None else "never"),
-        )
-        for each in holdings
-    ]
-    echo_table(("party", "collection", "version", "as", "since", "until", "by", "fetched by"), rows)
+    """Write a table for each form in which the object went out."""
+    forms: dict[tuple[str, str, str, str], list[Holding]] = {}
+    for each in holdings:
+        made = f", a copy: {words.done(each.reasons)}" if each.derived else ""
+        forms.setdefault((each.collection, each.version_text, each.given_id, made), []).append(each)
+    for number, ((collection, version, given_id, made), held) in enumerate(forms.items()):
+        click.echo(f"{chr(10) if number else ''}{collection}: version {version} as {given_id}{made}")
+        rows = [
+            (
+                f"  {each.party}",
+                stamp(each.since),
+                f"{moment(each.until)}: {words.ended(each.why_ended)}" if each.until is not None else "",
+                each.rule,
+                ", ".join(f"{account} {moment(at)}" for account, at in each.fetched)
+                or ("not yet" if each.until is None else "never"),
+            )
+            for each in held
+        ]
+        echo_table(("  party", "since", "until", "by", "fetched by"), rows)
 
 
 def _holding_json(holding: Holding) -> Json:

@@ -50,10 +50,11 @@ _MOST_LISTED = 1000
 @json_option
 @click.pass_context
 def import_(ctx: click.Context, file: Path, collection: str, party: str | None, *, as_json: bool) -> None:
-    """Take the objects of FILE into a collection, as if PARTY had posted them.
+    """Take the objects of a file into a collection.
 
-    A bundle, an envelope, a list, or objects one after the other; packed with gzip or not; - reads standard input. What is known already
-    changes nothing, so an import that was broken off can be repeated. The exit code is 1 where anything was not taken.
+    As if PARTY had posted them. FILE is a bundle, an envelope, a list, or objects one after the other; packed with gzip or not. A dash
+    stands for standard input. What is known already changes nothing, so an import that was broken off can be repeated. The exit
+    code is 1 where anything was not taken.
     """
     counts: Counter[str] = Counter()
     listed: list[Outcome] = []
@@ -144,9 +145,10 @@ def _meter(stack: contextlib.ExitStack, size: int, raw: BinaryIO) -> Callable[[i
 @click.option("--party", metavar="PARTY", help="What this party sees, as it goes out to it, instead of the originals.")
 @click.pass_context
 def export(ctx: click.Context, collection: str, file: Path | None, party: str | None) -> None:
-    """Write a collection as a STIX bundle: all versions as they came in, or a party's view.
+    """Write a collection or a view as a bundle.
 
-    To FILE, packed where its name ends with .gz, or to standard output. A file that is there is left alone.
+    All versions as they came in, or as they go out to a party. To FILE, packed where its name ends with .gz, or to standard
+    output. A file that is there is left alone.
     """
     with opened(ctx) as node:
         terms = collection_of(node, collection)
@@ -205,9 +207,10 @@ def _target(file: Path | None) -> Iterator[Callable[[bytes], object]]:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.pass_context
 def backup(ctx: click.Context, file: Path) -> None:
-    """Write a consistent copy of the store to a new FILE while the node runs.
+    """Copy the store while the node runs.
 
-    The node's key is not in it: without that the copy is worth nothing to readers who hold cursors and edited copies.
+    The copy, in a new FILE, is of one moment. The node's key is not in it: without that the copy is worth nothing to readers
+    who hold cursors and edited copies.
     """
     with opened(ctx) as node:
         node.store.backup(str(file))
@@ -219,9 +222,9 @@ def backup(ctx: click.Context, file: Path) -> None:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.pass_context
 def restore(ctx: click.Context, file: Path) -> None:
-    """Put a backup in the place of the store, which must not be there.
+    """Put a backup in the place of the store.
 
-    Readers go on with their cursors; what came in after the backup comes again from peers.
+    The store must not be there. Readers go on with their cursors; what came in after the backup comes again from peers.
     """
     address = settings_of(ctx).store.url
     if address.kind != "sqlite":
@@ -243,9 +246,10 @@ def restore(ctx: click.Context, file: Path) -> None:
 @json_option
 @click.pass_context
 def rebuild(ctx: click.Context, *, only_look: bool, as_json: bool) -> None:
-    """Judge every object anew, and mend the views that are not what the rules make of the objects.
+    """Prove that the views are right, or mend them.
 
-    The exit code is 1 where a difference is left: with --verify any that there is.
+    Every object is judged anew and compared with what the views hold. The exit code is 1 where a difference is left: with
+    --verify any that there is.
     """
     with opened(ctx) as node:
         with watching("judging every object anew"):

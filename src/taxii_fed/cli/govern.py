@@ -79,7 +79,7 @@ def coming_of(node: Node) -> Coming:
 @json_option
 @click.pass_context
 def plan(ctx: click.Context, *, as_json: bool) -> None:
-    """Show what the configuration on disk would change, before anything changes.
+    """Show what the changed configuration would do.
 
     What would be released, withdrawn and edited anew, for which parties, with counts, examples and the rule behind it. Nothing is
     written.
@@ -96,7 +96,7 @@ def plan(ctx: click.Context, *, as_json: bool) -> None:
         click.echo()
         _tell_effects(coming.effects)
     if coming.standing.moves and not coming.standing.running:
-        click.echo(f"\n{_advice(coming)}")
+        click.echo("\n" + ("" if coming.effects else "No object would move. ") + _advice(coming))
 
 
 def _tell_standing(coming: Coming) -> None:
@@ -193,7 +193,7 @@ def _effect_json(effect: Effect) -> Json:
 @json_option
 @click.pass_context
 def apply(ctx: click.Context, *, sure: bool, resume: bool, as_json: bool) -> None:
-    """Put the configuration on disk in force.
+    """Put the changed configuration in force.
 
     First what is no longer allowed is withdrawn, then the rules change, then what is newly allowed is released: at no moment more is
     visible than before or after. `taxii-fed plan` shows it beforehand.

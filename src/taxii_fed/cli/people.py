@@ -21,6 +21,7 @@ from taxii_fed.cli.node import (
     opened,
     party_of,
     taxii,
+    unknown,
     warn_of_difference,
 )
 from taxii_fed.core.errors import NotFoundError, RefusedError
@@ -35,7 +36,10 @@ from taxii_fed.wiring import Node
 @json_option
 @click.pass_context
 def held(ctx: click.Context, *, as_json: bool) -> None:
-    """List what hold rules keep back: which version, from whom, and until when, or that a person must let it go."""
+    """List what hold rules keep back.
+
+    Which version, from whom, and until when, or that a person must let it go.
+    """
     with opened(ctx) as node:
         warn_of_difference(node)
         found = (each for part in node.persons.held() for each in part)
@@ -84,7 +88,10 @@ def _held_json(each: Held) -> Json:
 @json_option
 @click.pass_context
 def approve(ctx: click.Context, object_id: str, version: str, party: str, rule: str, by: str, *, as_json: bool) -> None:
-    """Let one version of OBJECT, its newest by default, go to one party that a hold for approval keeps it from."""
+    """Let a version on hold go to a party.
+
+    One version, the newest by default, that a hold for approval keeps from one party. A later version waits again.
+    """
     with opened(ctx) as node:
         party_of(node, party)
         try:
@@ -118,7 +125,7 @@ def approve(ctx: click.Context, object_id: str, version: str, party: str, rule: 
 
 @click.group()
 def quarantine() -> None:
-    """Look at what was kept apart when it came in, and take it in or drop it."""
+    """Look at what was kept apart, release it, drop it."""
 
 
 @quarantine.command("list")
@@ -131,16 +138,24 @@ def list_items(ctx: click.Context, peer: str, collection: str | None, object_id:
     """List what lies in quarantine, oldest first."""
     with opened(ctx) as node:
         wanted = collection_of(node, collection).id if collection else ""
+        _require_peer(node, peer)
         items = node.quarantine.items(collection=wanted, object_id=object_id, peer=peer)
         names = _collection_names(node)
         if as_json:
             echo_stream({"quarantine": (_item_json(each, names) for each in items)})
             return
         rows = [
-            (each.id, moment(each.at), names.get(each.collection, each.collection), each.object_id, each.version_text, _from(each),
-             words.at_the_door(each.reason).removeprefix("quarantined: "))
+            (
+                each.id,
+                moment(each.at),
+                names.get(each.collection, each.collection),
+                each.object_id,
+                each.version_text,
+                _from(each),
+                words.at_the_door(each.reason).removeprefix("quarantined: "),
+            )
             for each in items
-        ]  # fmt: skip
+        ]
     if not rows:
         click.echo("Nothing lies in quarantine.")
         return
@@ -199,6 +214,15 @@ def _each(ctx: click.Context, numbers: tuple[int, ...], act: Callable[[int], str
         ctx.exit(1)
 
 
+def _require_peer(node: Node, peer: str) -> None:
+    """Raise ``UsageError`` for a name that is no peer's, and was none's whose items lie here."""
+    with node.store.read() as reader:
+        givers = {name.split(":")[1] for name in reader.quarantine_counts() if name.startswith("peer:")}
+    known = {*node.settings.peers, *givers}
+    if peer and peer not in known:
+        raise click.UsageError(unknown("peer", peer, known))
+
+
 def _collection_names(node: Node) -> dict[str, str]:
     return {each.id: each.name for each in in_force(node).collections.values()}
 
@@ -235,9 +259,10 @@ def _item_json(item: Quarantined, names: dict[str, str]) -> Json:
 @json_option
 @click.pass_context
 def erase(ctx: click.Context, object_id: str, *, sure: bool, as_json: bool) -> None:
-    """Erase OBJECT for an order to do so: all versions, edited copies and items in quarantine, in every collection.
+    """Erase an object for good.
 
-    Who sees it now is told by a notice. The ledger keeps hashes of its ids and the times, and nobody can bring it back.
+    All versions, edited copies and items in quarantine, in every collection, as an order to erase asks for. Who sees it now is
+    told by a notice. The ledger keeps hashes of its ids and the times, and nobody can bring it back.
     """
     with opened(ctx) as node:
         traces = node.eraser.traces(object_id)

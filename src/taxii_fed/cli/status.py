@@ -25,7 +25,7 @@ _HELD_PARTS = 40
 @json_option
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
-    """Show where every subscription and every reader stands, and what waits for a person.
+    """Show subscriptions, readers, and what waits.
 
     Of a subscription: watermark, lag, last error, and what came of the last pulls. Of an account: how far it has read, what is left
     for it to read, and when it was last seen.
