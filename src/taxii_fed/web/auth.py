@@ -13,7 +13,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import BoundedSemaphore, Lock
 
 from argon2 import PasswordHasher, Type, extract_parameters
@@ -185,6 +185,11 @@ def _decoy(accounts: Mapping[str, Account]) -> str:
         except InvalidHashError:
             continue
         return PasswordHasher.from_parameters(parameters).hash(secrets.token_hex())
+    return _default_decoy()
+
+
+@cache
+def _default_decoy() -> str:
     return PasswordHasher().hash(secrets.token_hex())
 
 
