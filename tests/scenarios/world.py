@@ -313,6 +313,7 @@ class World:
     def _session(self, party: str) -> requests.Session:
         if party not in self._sessions:
             session = self._sessions[party] = requests.Session()
+            session.trust_env = False
             session.headers.update({**ACCEPT, "Authorization": f"Bearer {token(party)}"})
         return self._sessions[party]
 
