@@ -105,7 +105,6 @@ class _Batch:
     lifted: list[tuple[int, Quarantined]] = field(default_factory=list)
     """Items of the quarantine that one of ``new``, by its position, lets in."""
     dropped: set[str] = field(default_factory=set)
-    notices: list[Facts] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
 
 
@@ -147,6 +146,11 @@ class Ingest:
         self._clock = clock
         self._claims = claims or {}
         self._path_token = path_token
+
+    @property
+    def path_token(self) -> str:
+        """This node in the paths that travel between taxii-fed nodes."""
+        return self._path_token
 
     def set_claims(self, claims: dict[str, str]) -> None:
         """Take over what the peers' ``home_of`` says after a reload: identity to home (``peer:NAME``)."""
@@ -221,8 +225,20 @@ class Ingest:
         counts: Counter[str] = Counter()
         for chunk in self._chunks(objects, collection):
             with self._store.write() as writer:
-                counts.update(ruling for _, ruling in self._take_in(writer, source, collection, chunk))
+                ruled = self._take_in(writer, source, collection, chunk)
+            counts.update(ruling for _, ruling in ruled)
+            notices = [arrival.facts for arrival, ruling in ruled if ruling is Ruling.NOTICE and arrival.facts is not None]
+            for notice in notices:
+                self._consume(source, collection, notice)
         return counts
+
+    def _consume(self, source: _Source, collection: CollectionTerms, notice: Facts) -> None:
+        """Take the peer away as an origin of what its notice names. A transaction of its own: what the page brought is settled by then."""
+        with self._store.write() as writer:
+            named = [reference.target for reference in notice.references]
+            versions = [version.key for rows in writer.versions(collection.id, named).values() for version in rows]
+            mine = [key for key, rows in writer.offers(versions).items() if any(each.giver == source.giver for each in rows)]
+            self._gone(writer, source.giver, collection, mine)
 
     @rerun
     def gone(self, giver: Giver, collection: CollectionTerms, keys: Sequence[int]) -> int:
@@ -467,8 +483,6 @@ class Ingest:
                 for where, what, _, key in rows
                 if where == collection.id and what == content and key > 0
             )
-        elif ruling is Ruling.NOTICE:
-            batch.notices.append(facts)
         elif ruling is Ruling.ABOVE and source.terms is not None and source.terms.drop_above:
             batch.dropped.add(facts.id)
         elif ruling.kept_apart:
@@ -549,12 +563,6 @@ class Ingest:
         }
         fresh = {object_id: rows for object_id, rows in arrived.items() if object_id not in context.apart}
         self._settler.settle(writer, collection.id, batch.touched, now, arrived=fresh)
-        for notice in batch.notices:
-            named = [reference.target for reference in notice.references]
-            offered = writer.versions(collection.id, named)
-            versions = [version.key for rows in offered.values() for version in rows]
-            mine = [key for key, rows in writer.offers(versions).items() if any(each.giver == source.giver for each in rows)]
-            self._gone(writer, source.giver, collection, mine)
 
     def _forget_dropped(self, writer: Writer, collection: CollectionTerms, batch: _Batch, context: _Context, now: int) -> None:
         """What was dropped at the door is not kept, but what names it must not name it (convention 8)."""

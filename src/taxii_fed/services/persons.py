@@ -132,7 +132,8 @@ class Persons:
                     if rule in ("", hold.name):
                         writer.approve(collection.id, object_id, version.version, hold.name, party, by, now)
                         found.append(Approved(collection.name, object_id, version.version_text, hold.name, party))
-                self._settler.settle(writer, collection.id, {object_id}, now)
+            for collection_id in {collection.id for collection, _ in versions}:
+                self._settler.settle(writer, collection_id, {object_id}, now)
             if not found:
                 raise RefusedError(
                     f"No hold for approval{f' {rule!r}' if rule else ''} keeps {_named(object_id, version_text)} from {party}; "

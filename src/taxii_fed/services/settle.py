@@ -47,6 +47,8 @@ class Settler:
     ) -> None:
         """Bring all views of the collection (``only`` these, where given) in line for ``touched`` objects and what hangs on them.
 
+        Once in a transaction for a collection: what it opens can be read, and so taken away, only after the commit.
+
         ``arrived``: objects with no version before this transaction, all their versions at hand. ``event``: why entries end, where
         the decision's own reason is not what happened (``rule-tightened``, ``deleted-at-origin``). ``notify``: tell readers of what ended.
         """
