@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SIZE ?= 20000
 ARGS ?=
+SEEDS ?= 200
+FROM ?= 1
 # What a laptop can run: no foreign servers, nothing that takes minutes, no MongoDB.
 QUICK := not slow and not foreign and not real_mongodb
 
@@ -51,8 +53,8 @@ scenarios: $(READY) ## the worked cases of the sharing rules; FILE=… runs any 
 	@$(BIN)/python tests/scenarios/run.py $(FILE) $(ARGS)
 
 .PHONY: simulate
-simulate: $(READY) ## federation against simulated peers, at length
-	TAXII_FED_HYPOTHESIS=thorough $(BIN)/pytest tests/federation $(ARGS)
+simulate: $(READY) ## federations under random faults; SEEDS=N FROM=SEED
+	@PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m simulator.simulate --seeds $(SEEDS) --from $(FROM)
 
 .PHONY: bench
 bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run
