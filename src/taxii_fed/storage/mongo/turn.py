@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -27,13 +28,13 @@ _NOW: Row = {"$toLong": "$$NOW"}
 """The server's clock, in milliseconds: all processes agree on it."""
 
 
-def _free_for(owner: Any) -> Row:
-    """Nobody's, over, or this one's already: the answer to an earlier attempt may have been lost."""
-    return {"_id": TURN, "$or": [{"owner": None}, {"owner": owner}, {"$expr": {"$lt": ["$until", _NOW]}}]}
+def _free_for(process: str) -> Row:
+    """Nobody's, over, or of this process, whose threads wait in another line: it could not be given back, or an answer was lost."""
+    return {"_id": TURN, "$or": [{"owner": None}, {"process": process}, {"$expr": {"$lt": ["$until", _NOW]}}]}
 
 
-def _held_by(owner: Any) -> list[Row]:
-    return [{"$set": {"owner": owner, "until": {"$add": [_NOW, int(TURN_SECONDS * 1000)]}}}]
+def _held_by(owner: Any, process: str) -> list[Row]:
+    return [{"$set": {"owner": owner, "process": process, "until": {"$add": [_NOW, int(TURN_SECONDS * 1000)]}}}]
 
 
 class Turn:
@@ -45,6 +46,7 @@ class Turn:
         self._name = name
         self._patience = patience
         self._lock = threading.Lock()
+        self._process = uuid.uuid4().hex
         self._owner: Any = None
         self._renewed = 0.0
 
@@ -69,7 +71,9 @@ class Turn:
             pause = min(pause * 1.5, _LONGEST_WAIT)
 
     def _try(self, owner: Any) -> bool:
-        before = self._table.find_one_and_update(_free_for(owner), _held_by(owner), return_document=ReturnDocument.BEFORE)
+        before = self._table.find_one_and_update(
+            _free_for(self._process), _held_by(owner, self._process), return_document=ReturnDocument.BEFORE
+        )
         if before is None:
             return False
         if before["owner"] is not None and before["owner"] != owner:
@@ -88,7 +92,7 @@ class Turn:
         """Keep the turn for longer, when it is time to. Raises `TransactionLostError` where it has passed to another."""
         if time.monotonic() - self._renewed < _RENEW_SECONDS:
             return
-        if not self._table.update_one({"_id": TURN, "owner": self._owner}, _held_by(self._owner)).matched_count:
+        if not self._table.update_one({"_id": TURN, "owner": self._owner}, _held_by(self._owner, self._process)).matched_count:
             raise TransactionLostError(f"{self._name}: the transaction paused for so long that another writer took over")
         self._renewed = time.monotonic()
 
