@@ -151,7 +151,7 @@ def list_items(ctx: click.Context, peer: str, collection: str | None, object_id:
                 names.get(each.collection, each.collection),
                 each.object_id,
                 each.version_text,
-                _from(each),
+                each.giver.split(":")[1],
                 words.at_the_door(each.reason).removeprefix("quarantined: "),
             )
             for each in items

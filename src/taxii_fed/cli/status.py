@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -95,9 +96,10 @@ def _attention(whole: dict[str, Any]) -> Iterator[str]:
     if whole["held"]:
         yield f"On hold: {whole['held']}{' or more' if whole['held_at_least'] else ''} (taxii-fed held)"
     if whole["quarantine"]:
-        from taxii_fed.cli.words import giver  # noqa: PLC0415
-
-        told = ", ".join(f"{count} from {giver(name)}" for name, count in sorted(whole["quarantine"].items()))
+        givers: Counter[str] = Counter()
+        for name, count in whole["quarantine"].items():
+            givers[name.split(":")[1]] += count
+        told = ", ".join(f"{count} from {name}" for name, count in sorted(givers.items()))
         yield f"In quarantine: {told} (taxii-fed quarantine list)"
 
 
