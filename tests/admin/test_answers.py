@@ -289,3 +289,20 @@ def test_a_report_that_was_cut_says_so(stocked):
 def test_a_relationship_that_came_before_its_end_is_explained(admin):
     admin.publish(indicator(1), relationship(5, GREEN, stix_id("malware", 99)))
     assert outcome(admin, LINK, "harbour-bank")[0] == "visible"
+
+
+def test_a_notice_is_explained_as_what_it_is(stocked):
+    stocked.edit(("up_to: AMBER\n    relayed_up_to: AMBER", "up_to: GREEN"))
+    stocked.run("apply")
+    (notice,) = [each for each in stocked.seen("harbour-bank") if each.startswith("note--")]
+    told = stocked.run("explain", notice, "--to", "harbour-bank")
+    assert "a notice of withdrawal" in told
+    assert "no version of it is here" not in told
+    holders = stocked.json("ledger", notice)["holders"]
+    assert {each["party"] for each in holders} == {"harbour-bank", "pearl-bank"}
+
+
+def test_an_erased_object_is_answered_with_the_ledger(stocked):
+    stocked.run("erase", GREEN, "--yes")
+    told = stocked.try_("explain", GREEN, "--to", "harbour-bank")
+    assert (told.exit_code, f"{GREEN} was erased; `taxii-fed ledger {GREEN}` says who had it." in told.stderr) == (1, True)

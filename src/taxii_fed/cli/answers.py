@@ -71,7 +71,9 @@ def _answer_lines(answer: Answer) -> Iterator[str]:
         yield f"{answer.party} does not read this collection (`taxii-fed view {answer.party} {answer.collection}` says why)"
     for version in answer.versions:
         yield from _version_lines(version)
-    if not answer.versions:
+    for entry in answer.notices:
+        yield f"visible since {stamp(entry.date_added)}: {words.done(entry.reasons)}"
+    if not (answer.versions or answer.notices):
         yield "no version of it is here"
     for entry in answer.ended:
         span = f"{stamp(entry.date_added)} to {moment(entry.ended_at)}"
@@ -127,6 +129,7 @@ def _answer_json(answer: Answer) -> Json:
             for each in answer.versions
         ],
         "ended": [_ended_json(each) for each in answer.ended],
+        "notices": [_entry_json(each) for each in answer.notices],
         "door": [_event_json(each) for each in answer.door],
         "quarantine": [each.id for each in answer.quarantine],
     }

@@ -54,8 +54,8 @@ class VersionAnswer:
 class Answer:
     """What a party gets of an object in one collection.
 
-    ``reads``: whether a share rule reaches the party there. ``ended``: what it had and has no more. ``door`` and ``quarantine``: what
-    happened when it came in.
+    ``reads``: whether a share rule reaches the party there. ``ended``: what it had and has no more. ``notices``: the node's own notice
+    of that id, which has no versions. ``door`` and ``quarantine``: what happened when it came in.
     """
 
     object_id: str
@@ -64,6 +64,7 @@ class Answer:
     reads: bool
     versions: tuple[VersionAnswer, ...] = ()
     ended: tuple[Entry, ...] = ()
+    notices: tuple[Entry, ...] = ()
     door: tuple[DoorEvent, ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
 
@@ -107,7 +108,10 @@ class Explainer:
                 raise NotFoundError(f"No party {party!r} is in force.")
             source = self._source(reader, object_id)
             answers = [self._answer(reader, in_force, each, source, party, at) for each in in_force.collections.values()]
+            erased = bool(reader.refused([self._keys.erased_mark(object_id)]))
         found = [answer for answer in answers if answer is not None]
+        if erased:
+            raise NotFoundError(f"{object_id} was erased; `taxii-fed ledger {object_id}` says who had it.")
         if not found:
             raise NotFoundError(f"No collection ever held {object_id}.")
         return found
@@ -148,6 +152,7 @@ class Explainer:
             else audience_of(in_force, in_force.parties[party], collection.name, at).reads,
             versions=tuple(self._version(reader, in_force, collection, party, result, live, at) for result in results),
             ended=tuple(entry for entry in ledger if entry.ended_at is not None),
+            notices=tuple(entry for entry in ledger if entry.ended_at is None and not entry.source and view_id is not None),
             door=tuple(door),
             quarantine=tuple(apart),
         )
