@@ -234,6 +234,17 @@ class DoorEvent:
     reason: str
 
 
+class Consent(NamedTuple):
+    """What a person said: one version of an object may go to one party past one hold rule. ``at`` in microseconds."""
+
+    collection: str
+    version: int
+    rule: str
+    party: str
+    by: str
+    at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A range that a party read from a view, merged: entries with ``first <= date_added <= last`` (ms)."""
@@ -420,6 +431,10 @@ class Reader(Protocol):
 
     def approvals(self, collection: str, object_ids: Collection[str]) -> set[tuple[str, int, str, str]]:
         """Return (object id, version, hold rule, party) that a person released."""
+        ...
+
+    def consents(self, object_id: str) -> list[Consent]:
+        """Return who released what of an object, and when, oldest first: for explanations."""
         ...
 
     def quarantine(

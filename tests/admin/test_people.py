@@ -76,6 +76,12 @@ def test_an_approval_lets_one_version_go_to_one_party(holding):
     assert (
         f"banking: {SECRET} 2026-02-10T08:00:00.000Z approved past 'foreign heads are asked'; hk-regulator sees it now" in told
     )
+    (answer,) = holding.json("explain", SECRET, "--to", "hk-regulator")["collections"]
+    assert [(each["version"], each["rule"], each["by"]) for each in answer["approved"]] == [
+        ("2026-02-10T08:00:00.000Z", "foreign heads are asked", "officer Chan")
+    ]
+    assert "let go past 'foreign heads are asked' by officer Chan" in holding.run("explain", SECRET, "--to", "hk-regulator")
+    assert "officer Chan" not in holding.run("explain", SECRET, "--to", "harbour-bank")
     assert SECRET in holding.seen("hk-regulator")
     assert SECRET not in holding.seen("harbour-bank")
     assert [each["parties"] for each in holding.json("held")["held"] if each["object"] == SECRET] == [

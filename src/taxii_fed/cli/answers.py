@@ -27,6 +27,7 @@ from taxii_fed.cli.node import (
 )
 from taxii_fed.config import scalars
 from taxii_fed.core.errors import NotFoundError
+from taxii_fed.core.timestamps import format_stix
 from taxii_fed.ports import DoorEvent, Entry
 from taxii_fed.services.explain import Answer, Because, Holding, VersionAnswer
 from taxii_fed.services.given import Given, Refused
@@ -75,6 +76,8 @@ def _answer_lines(answer: Answer) -> Iterator[str]:
         yield f"visible since {stamp(entry.date_added)}: {words.done(entry.reasons)}"
     if not (answer.versions or answer.notices):
         yield "no version of it is here"
+    for consent in answer.consents:
+        yield f"version {format_stix(consent.version)}: let go past {consent.rule!r} by {consent.by}, {moment(consent.at)}"
     for entry in answer.ended:
         span = f"{stamp(entry.date_added)} to {moment(entry.ended_at)}"
         yield f"had version {entry.version_text} as {entry.id}, {span}: {words.ended(entry.ended_why)}"
@@ -129,6 +132,10 @@ def _answer_json(answer: Answer) -> Json:
             for each in answer.versions
         ],
         "ended": [_ended_json(each) for each in answer.ended],
+        "approved": [
+            {"version": format_stix(each.version), "rule": each.rule, "by": each.by, "at": taxii(each.at)}
+            for each in answer.consents
+        ],
         "notices": [_entry_json(each) for each in answer.notices],
         "door": [_event_json(each) for each in answer.door],
         "quarantine": [each.id for each in answer.quarantine],

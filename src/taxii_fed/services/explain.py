@@ -15,7 +15,7 @@ from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import Reason, audience_of
-from taxii_fed.ports import Clock, DoorEvent, Entry, Quarantined, Reader, Store
+from taxii_fed.ports import Clock, Consent, DoorEvent, Entry, Quarantined, Reader, Store
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.region import Loaded, Region
 from taxii_fed.services.settle import GROUPING
@@ -55,7 +55,8 @@ class Answer:
     """What a party gets of an object in one collection.
 
     ``reads``: whether a share rule reaches the party there. ``ended``: what it had and has no more. ``notices``: the node's own notice
-    of that id, which has no versions. ``door`` and ``quarantine``: what happened when it came in.
+    of that id, which has no versions. ``consents``: what a person let go to the party. ``door`` and ``quarantine``: what happened when
+    it came in.
     """
 
     object_id: str
@@ -65,6 +66,7 @@ class Answer:
     versions: tuple[VersionAnswer, ...] = ()
     ended: tuple[Entry, ...] = ()
     notices: tuple[Entry, ...] = ()
+    consents: tuple[Consent, ...] = ()
     door: tuple[DoorEvent, ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
 
@@ -153,6 +155,9 @@ class Explainer:
             versions=tuple(self._version(reader, in_force, collection, party, result, live, at) for result in results),
             ended=tuple(entry for entry in ledger if entry.ended_at is not None),
             notices=tuple(entry for entry in ledger if entry.ended_at is None and not entry.source and view_id is not None),
+            consents=tuple(
+                each for each in reader.consents(object_id) if (each.collection, each.party) == (collection.id, party)
+            ),
             door=tuple(door),
             quarantine=tuple(apart),
         )

@@ -149,6 +149,11 @@ def test_an_approval_is_for_one_version_one_rule_and_one_party(store_factory: St
             (object_id(1), 6, "embargo", "cert"),
         }
         assert reader.approvals(ELSEWHERE, [object_id(1)]) == set()
+        assert reader.consents(object_id(1)) == [
+            (COLLECTION, 5, "embargo", "bank", "alice", 10),
+            (COLLECTION, 6, "embargo", "cert", "alice", 10),
+        ]
+        assert reader.consents(object_id(3)) == []
 
 
 # -- the door ----------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from taxii_fed.core.levels import Level
-from taxii_fed.ports import Applied, DoorEvent, Json, Place, Quarantined, Read, View
+from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Place, Quarantined, Read, View
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.entries import EntryReader
 from taxii_fed.storage.mongo.schema import META, NODE
@@ -105,6 +105,15 @@ class MongoReader(EntryReader, VersionReader):
         """Return (object id, version, hold rule, party) that a person released."""
         rows = self._tables.among("approval", "object", object_ids, {"collection": collection})
         return {(row["object"], int(row["version"]), row["rule"], row["party"]) for row in rows}
+
+    def consents(self, object_id: str) -> list[Consent]:
+        """Return who released what of an object, and when, oldest first."""
+        rows = self._tables.among("approval", "object", [object_id], {})
+        found = (
+            Consent(row["collection"], int(row["version"]), row["rule"], row["party"], row["by"], int(row["at"]))
+            for row in rows
+        )
+        return sorted(found, key=lambda each: (each.at, each.rule, each.party))
 
     def quarantine(
         self, *, number: int = 0, collection: str = "", object_id: str = "", giver: str = "", after: int = 0, limit: int = 1000

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import orjson
 
 from taxii_fed.core.levels import Level
-from taxii_fed.ports import Applied, DoorEvent, Json, Place, Quarantined, Read, View
+from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Place, Quarantined, Read, View
 from taxii_fed.storage.sqlite.entries import EntryReader
 from taxii_fed.storage.sqlite.names import Names, as_json
 from taxii_fed.storage.sqlite.versions import VersionReader
@@ -133,6 +133,14 @@ class SqliteReader(EntryReader, VersionReader):
                 (as_json(object_ids), collection),
             )
         )
+
+    def consents(self, object_id: str) -> list[Consent]:
+        """Return who released what of an object, and when, oldest first."""
+        rows = self._db.execute(
+            "SELECT collection, version, rule, party, approved_by, at FROM approval WHERE object_id = ? ORDER BY at, rule, party",
+            (object_id,),
+        )
+        return [Consent(*row) for row in rows]
 
     def quarantine(
         self, *, number: int = 0, collection: str = "", object_id: str = "", giver: str = "", after: int = 0, limit: int = 1000
