@@ -93,7 +93,7 @@ class _Copies:
         return (entry.version, self._digest(result)) in self._given.get(entry.id, ())
 
     def opening(self, result: Result) -> Opening | None:
-        """Return the entry to be added, None for an old version that can't be told apart from what was given out."""
+        """Return the entry to be added, None for an old version where no later one is free before the next."""
         facts = result.facts
         opening = Opening(
             id=result.given_id,
@@ -132,8 +132,12 @@ class _Copies:
         if result.source:  # a link is the same for every version of the copy
             return natural if natural not in taken else max(version for version, _ in noted) + _MILLISECOND
         visible = [row for row in self._results[result.facts.id] if row.visible and not row.source]
-        if max(visible, key=lambda row: row.facts.version).key != result.key:
-            return natural if natural not in taken else None
+        newer = [row.facts.version for row in visible if row.facts.version > natural]
+        if newer:
+            free = natural
+            while free in taken:
+                free += _MILLISECOND
+            return free if free < min(newer) else None
         again = [version for version, content in noted if content == wanted and version > last]
         if again:
             return min(again)

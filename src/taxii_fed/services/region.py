@@ -224,13 +224,19 @@ class Region:
             if target in live.get(view.id, {}):
                 if not fresh:
                     return False
-            elif any(
-                self._judge(view, audience)(candidate.facts).outcome is Outcome.SHARE
-                for candidate in naming
-                for audience in audiences
-            ):
+            elif any(self._may_come(view, audience, candidate) for candidate in naming for audience in audiences):
                 return False
         return True
+
+    def _may_come(self, view: View, audience: Audience, candidate: Candidate) -> bool:
+        """Return whether something may be visible by itself, or as what something visible names."""
+        facts, judge = candidate.facts, self._judge(view, audience)
+        leans = _leans_on_others(facts.id)
+        return (
+            facts.type == "marking-definition"
+            or judge(facts).outcome is Outcome.SHARE
+            or (leans and judge(facts, used=True).outcome is Outcome.SHARE)
+        )
 
     def _quiet(self, object_id: str) -> bool:
         """Return whether nobody's picture of the object changes, whatever hangs on it: then what refers to it may rest."""
