@@ -54,6 +54,7 @@ class Shelf:
         self.apart: list[Quarantined] = []
         self.outcome: Callable[[Offered], str] = lambda _offered: ""
         self.before_offer: Callable[[], None] = lambda: None
+        self.path_token = ""
         self._leases: dict[str, Lease] = {}
         self._fences = 0
 
@@ -115,6 +116,10 @@ class Shelf:
     def offered_by(self, giver: str, after: int, limit: int) -> list[tuple[Version, tuple[str, ...]]]:
         keys = sorted(key for key, givers in self.offers_by_key.items() if giver in givers and key > after)
         return [(self.versions[key], ()) for key in keys[:limit]]
+
+    def add_offers(self, offers: Sequence[Offer]) -> None:
+        for offer in offers:
+            self.offers_by_key[offer.key].add(offer.giver)
 
     def given(self, _ids: Collection[str]) -> dict[str, Any]:
         return {}

@@ -25,7 +25,7 @@ from taxii_fed.ports import Writer
 from taxii_fed.services.beside import IDS_AT_ONCE, join
 from taxii_fed.services.federate import ALONE, SLICE, Federation, Run, Watch, recorded
 from taxii_fed.services.hold import LEASE_SECONDS, Hold, TakenOverError, held
-from taxii_fed.services.onrecord import on_offer, to_fetch
+from taxii_fed.services.onrecord import against_record, kept_alive_by_us, on_offer
 from taxii_fed.services.subscriptions import LISTED, Comparing, State, Subscription, Waiting
 from taxii_fed.services.walk import Walk
 
@@ -82,12 +82,12 @@ class _Comparison:
         try:
             self._read()
             self._fetch()
-            gone, of = self._judge()
+            gone, looped, of = self._judge()
             if gone:
                 gone = self._confirm(gone)
         except _StoppedError:
             return False
-        self._finish(self._take_away(gone, of))
+        self._finish(self._take_away(gone + looped, of))
         return True
 
     # -- read -------------------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class _Comparison:
         listing = Listing(bytes.fromhex(self._comparing.key))
         listing.add(page.entries)
         with self._federation.store.read() as reader:
-            wanted = to_fetch(reader, self._giver, self._collection, page.entries)
+            wanted, moved = against_record(reader, self._giver, self._collection, page, self._federation.ingest.path_token)
         number = 0 if anew else self._comparing.pages
         filled = bool(page.entries) and not anew
 
@@ -140,6 +140,7 @@ class _Comparison:
             )
 
         def note(writer: Writer) -> None:
+            writer.add_offers(moved)
             if filled:
                 found = [[entry.id, entry.version_text] for entry in wanted]
                 writer.put_doc(LISTED, self._page_name(number), {"listed": listing.pack(), "missing": found})
@@ -193,11 +194,23 @@ class _Comparison:
         return page
 
     # -- judge, confirm, take away ----------------------------------------------------------------------------------------
-    def _judge(self) -> tuple[array[int], int]:
-        """Return the keys of what is gone, ascending, and how many versions the peer had offered."""
-        gone = array("q")
+    def _judge(self) -> tuple[array[int], array[int], int]:
+        """Return the keys of what is gone, ascending, of what lives on in a loop only, and how many versions the peer had offered."""
+        gone, looped, offered = array("q"), array("q"), 0
         if not self._whole(self._comparing.place, self._comparing.broken):
-            return gone, 0
+            return gone, looped, offered
+        listing = self._listing()
+        token = self._federation.ingest.path_token
+        for version, path in on_offer(self._federation.store, self._giver, self._collection):
+            offered += 1
+            if not listing.lists(version.object_id, version.version):
+                gone.append(version.key)
+            elif token and token in path:
+                looped.extend(kept_alive_by_us(self._federation.store, [version.key], token))
+        return gone, looped, offered
+
+    def _listing(self) -> Listing:
+        """Return what the first reading listed."""
         listing = Listing(bytes.fromhex(self._comparing.key))
         for number in range(self._comparing.pages):
             with self._federation.store.read() as reader:
@@ -206,12 +219,7 @@ class _Comparison:
                 self._forget()
                 raise _StoppedError
             listing.unpack(doc["listed"])
-        offered = 0
-        for version in on_offer(self._federation.store, self._giver, self._collection):
-            offered += 1
-            if not listing.lists(version.object_id, version.version):
-                gone.append(version.key)
-        return gone, offered
+        return listing
 
     def _confirm(self, gone: array[int]) -> array[int]:
         """Return what a second reading finds gone, too; nothing at all where it lists something of it again."""
@@ -236,7 +244,7 @@ class _Comparison:
         confirmed = array("q")
         if not self._whole(walk.pull, broken):
             return confirmed
-        for version in on_offer(self._federation.store, self._giver, self._collection):
+        for version, _ in on_offer(self._federation.store, self._giver, self._collection):
             at = bisect_left(gone, version.key)
             if at == len(gone) or gone[at] != version.key:
                 continue

@@ -18,6 +18,7 @@ from taxii_fed.core import pull as pulls
 from taxii_fed.core.door import Ruling
 from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, StoreError
 from taxii_fed.core.pull import Pull, Request
+from taxii_fed.core.remote import version_instant
 from taxii_fed.core.rules import CollectionTerms
 from taxii_fed.ports import Clock, PeerClient, Store
 from taxii_fed.services.beside import Joined, join
@@ -30,11 +31,19 @@ from taxii_fed.services.walk import Walk
 SLICE = 600_000_000
 """How long one run of a pull or comparison may take (µs), so that the other collections of a peer get their turn."""
 
+ECHO = "echo"
+"""Counts what came by way of this very node and is not here any more."""
+
 log = logging.getLogger("taxii_fed.federation")
 
 
 class Intake(Protocol):
     """What `services.ingest.Ingest` does for pulls."""
+
+    @property
+    def path_token(self) -> str:
+        """What stands for this node in the paths that travel between taxii-fed nodes, "" where nothing does."""
+        ...
 
     def offer(self, giver: Giver, collection: CollectionTerms, objects: Sequence[Offered]) -> Counter[str]:
         """Take in a page and return how many objects met which outcome, all durable."""
@@ -134,11 +143,29 @@ class Federation:
         return Run(subscription=subscription, elsewhere=True)
 
     def offer(self, giver: Giver, collection: CollectionTerms, objects: list[Offered]) -> Counter[str]:
-        """Offer a page at the door; an outcome is named by its word."""
-        if not objects:
-            return Counter()
-        outcomes = self.ingest.offer(giver, collection, objects)
-        return Counter({str(outcome): count for outcome, count in outcomes.items()})
+        """Offer a page at the door; an outcome is named by its word.
+
+        What came by way of this very node and is not here any more was taken away here: it is not brought back by its echo.
+        """
+        echoes = self._echoes(collection, objects)
+        rest = [each for each in objects if id(each) not in echoes]
+        outcomes = self.ingest.offer(giver, collection, rest) if rest else Counter()
+        counts = Counter({str(outcome): count for outcome, count in outcomes.items()})
+        if echoes:
+            counts[ECHO] = len(echoes)
+        return counts
+
+    def _echoes(self, collection: CollectionTerms, objects: list[Offered]) -> set[int]:
+        token = self.ingest.path_token
+        through_us = [each for each in objects if token and token in each.path]
+        if not through_us:
+            return set()
+        with self.store.read() as reader:
+            known = reader.known({each.received.id for each in through_us})
+        here = {(name, row.version) for name, rows in known.items() for row in rows if row.collection == collection.id}
+        return {
+            id(each) for each in through_us if (each.received.id, version_instant(each.received.version_text) or 0) not in here
+        }
 
     def require_room(self, hold: Hold) -> None:
         """Raise `PeerQuotaError` where the peer's quarantine is full, so that what nobody looks at does not fill the disk."""

@@ -149,7 +149,7 @@ class Ingest:
 
     @property
     def path_token(self) -> str:
-        """This node in the paths that travel between taxii-fed nodes."""
+        """What stands for this node in the paths that travel between taxii-fed nodes."""
         return self._path_token
 
     def set_claims(self, claims: dict[str, str]) -> None:
