@@ -29,11 +29,21 @@ from taxii_fed.cli.node import (
     watched,
     watching,
 )
+from taxii_fed.cli.takeover import (
+    accounts_option,
+    chosen,
+    from_option,
+    note_what_stays,
+    show_theirs,
+    theirs_of,
+    theirs_option,
+)
 from taxii_fed.core.errors import BadRequestError, RefusedError
 from taxii_fed.core.rules import Party
 from taxii_fed.services.transfer import Outcome, bundle, unpacked
 from taxii_fed.services.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file
+from taxii_fed.takeover.theirs import TheirCollection, Theirs
 from taxii_fed.wiring import Node, SystemClock
 
 _CHUNK = 1 << 20
@@ -45,20 +55,44 @@ _MOST_LISTED = 1000
 
 @click.command("import")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--into", "collection", metavar="COLLECTION", required=True, help="The collection that gets the objects.")
+@click.option("--into", "collection", metavar="COLLECTION", help="The collection that gets the objects.")
 @click.option("--as", "party", metavar="PARTY", help="Who publishes them; the node's own staff by default.")
+@from_option
+@theirs_option
+@accounts_option
 @json_option
 @click.pass_context
-def import_(ctx: click.Context, file: Path, collection: str, party: str | None, *, as_json: bool) -> None:
+def import_(
+    ctx: click.Context,
+    file: Path,
+    collection: str | None,
+    party: str | None,
+    server: str | None,
+    wanted: str,
+    accounts: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     """Take the objects of a file into a collection.
 
     As if PARTY had posted them. FILE is a bundle, an envelope, a list, or objects one after the other; packed with gzip or not. A dash
     stands for standard input. What is known already changes nothing, so an import that was broken off can be repeated. The exit
     code is 1 where anything was not taken.
+
+    With --from, FILE is what another server kept: the data file of medallion, or the SQLite database of OpenTAXII. Its objects come in
+    the order in which they were added there. Without --into its API roots and collections are written as settings to start from, with
+    the accounts that need new passwords.
     """
+    theirs = theirs_of(server, file, wanted, accounts)
+    if collection is None:
+        if theirs is None:
+            raise click.UsageError("Missing option '--into': name the collection that gets the objects.")
+        show_theirs(theirs, as_json=as_json)
+        return
     counts: Counter[str] = Counter()
     listed: list[Outcome] = []
-    with opened(ctx, create=True) as node, _source(file) as (chunks, progress):
+    source = _source(file) if theirs is None else _kept(theirs, chosen(theirs, wanted))
+    with opened(ctx, create=True) as node, source as (chunks, progress):
         terms = collection_of(node, collection)
         publisher = party_of(node, party) if party else _staff(node)
         problem = ""
@@ -88,6 +122,8 @@ def import_(ctx: click.Context, file: Path, collection: str, party: str | None, 
         )
         if problem:
             note(f"taxii-fed: {file}: {problem}; what came before is taken in")
+    if theirs is not None and not as_json:
+        note_what_stays(theirs)
     if problem or taken < sum(counts.values()):
         ctx.exit(1)
 
@@ -124,6 +160,13 @@ def _source(file: Path) -> Iterator[tuple[Iterable[bytes], Callable[[int], None]
         else:
             raw, size = stack.enter_context(file.open("rb")), file.stat().st_size
         yield unpacked(iter(lambda: raw.read(_CHUNK), b"")), _meter(stack, size, raw)
+
+
+@contextmanager
+def _kept(theirs: Theirs, collection: TheirCollection) -> Iterator[tuple[Iterable[bytes], Callable[[int], None]]]:
+    """Give the objects of another server's collection as `_source` gives those of a file."""
+    with watching("reading") as tell:
+        yield theirs.objects(collection.id), lambda count: tell(f"{count:,} objects of {collection.count:,}")
 
 
 def _meter(stack: contextlib.ExitStack, size: int, raw: BinaryIO) -> Callable[[int], None]:
