@@ -71,7 +71,10 @@ def coming_of(node: Node) -> Coming:
         standing = node.governor.standing(reader, coming, fingerprint)
         present = node.in_force.current(reader)
     differs = differing(present, coming) if present is not None else []
-    effects = node.planner.plan(coming) if not (standing.same or standing.running) else []
+    effects: list[Effect] = []
+    if not (standing.same or standing.running):
+        with watching("judging every object under the new rules"):
+            effects = node.planner.plan(coming)
     return Coming(coming, fingerprint, standing, tuple(differs), tuple(effects))
 
 

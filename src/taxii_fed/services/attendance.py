@@ -25,6 +25,7 @@ class Attendance:
 
 def attendance(store: Store, cache: InForceCache, accounts: Mapping[str, Collection[str]]) -> Iterator[Attendance]:
     """Yield a line for each account and collection that its party reads. ``accounts``: those of each party, by the configuration."""
+    left: dict[tuple[int, int], int] = {}
     with store.read() as reader:
         in_force = cache.current(reader)
         for collection in in_force.collections.values() if in_force else ():
@@ -34,9 +35,12 @@ def attendance(store: Store, cache: InForceCache, accounts: Mapping[str, Collect
                     reads = by_account.get(account, [])
                     newest = max(reads, key=lambda read: read.at, default=None)
                     position = max((read.last for read in reads), default=None)
+                    place = (view, position or 0)
+                    if place not in left:  # many stand at the same place, or have not begun
+                        left[place] = reader.count_live(*place)
                     yield Attendance(
                         party=party, account=account, collection=collection.name, position=position,
-                        left=reader.count_live(view, position or 0), seen_at=newest.at if newest else None,
+                        left=left[place], seen_at=newest.at if newest else None,
                         address=newest.address if newest else "",
                     )  # fmt: skip
 
