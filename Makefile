@@ -8,8 +8,8 @@ SIZE ?= 20000
 ARGS ?=
 SEEDS ?= 200
 FROM ?= 1
-# What a laptop can run: no foreign servers, nothing that takes minutes, no MongoDB.
-QUICK := not slow and not foreign and not real_mongodb
+# What a laptop can run: no foreign servers, nothing that takes minutes, no long run on MongoDB.
+QUICK := not slow and not foreign and not mongodb and not real_mongodb
 
 .PHONY: help
 help: ## list the targets

@@ -49,7 +49,7 @@ def open_client(url: str, name: str) -> tuple[MongoClient[Row], Database[Row]]:
         client: MongoClient[Row] = MongoClient(
             url, appname="taxii-fed", retryReads=True, retryWrites=True, tz_aware=True, connect=False, **times
         )
-    except (InvalidURI, ConfigurationError) as error:
+    except (InvalidURI, ConfigurationError, ValueError) as error:
         raise StoreError(f"{name} can't be used: {_without(url, str(error))}") from None
     return client, client.get_database(
         str(parsed["database"]),

@@ -21,8 +21,11 @@ def hashed(object_id: str) -> str:
     return f"sha256:{hashlib.sha256(object_id.encode()).hexdigest()}"
 
 
-def erase_object(tables: Tables, counters: Counters, object_id: str, now: int) -> None:
-    """Remove versions, bodies of source and copies, quarantine, edges, offers and wakes of an object; close its entries."""
+def erase_object(tables: Tables, counters: Counters, object_id: str, now: int) -> set[int]:
+    """Remove versions, bodies of source and copies, quarantine, edges, offers and wakes of an object; close its entries.
+
+    Returns the views whose entries were changed.
+    """
     for table in ("quarantine", "wake", "approval"):
         tables.delete(table, {"object": object_id})
     tables.update("door", {"object": object_id}, {"$set": {"object": hashed(object_id)}})
@@ -34,6 +37,7 @@ def erase_object(tables: Tables, counters: Counters, object_id: str, now: int) -
     tables.write("entry", [_closed(entry, blank[entry["body"]], object_id, now) for entry in entries])
     tables.delete_among("body", "_id", bodies - set(blank.values()))
     _forget_unused(tables, {object_id, *(entry["id"] for entry in entries)})
+    return {int(entry["view"]) for entry in entries}
 
 
 def _closed(entry: Row, body: int, object_id: str, now: int) -> UpdateOne:

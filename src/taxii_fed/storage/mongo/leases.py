@@ -27,6 +27,12 @@ def take_lease(db: Database[Row], name: str, owner: str, seconds: float, now: in
             return Lease(name, owner, fence, until)
 
 
+def lease_holder(db: Database[Row], name: str) -> Lease | None:
+    """Return the lease as it stands, None where nobody took it or it was given back."""
+    held = db["lease"].find_one({"_id": name})
+    return Lease(name, held["owner"], int(held["fence"]), int(held["until"])) if held is not None and held["owner"] else None
+
+
 def give_lease(db: Database[Row], lease: Lease) -> None:
     """Give a lease back, unless it has passed to another owner."""
     db["lease"].update_one({"_id": lease.name, "owner": lease.owner, "fence": lease.fence}, {"$set": {"owner": "", "until": 0}})

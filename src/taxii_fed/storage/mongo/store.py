@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from taxii_fed.core.errors import StoreError, TransactionLostError
 from taxii_fed.ports import Clock, Lease, Read, Reader, View, Writer
 from taxii_fed.storage.mongo.connection import MAJORITY, Row, as_store_error, open_client, without_secrets
-from taxii_fed.storage.mongo.leases import give_lease, take_lease
+from taxii_fed.storage.mongo.leases import give_lease, lease_holder, take_lease
 from taxii_fed.storage.mongo.openings import MAX_LEAD_MS, Stamped
 from taxii_fed.storage.mongo.reader import MongoReader
 from taxii_fed.storage.mongo.reads import merge_reads
@@ -44,9 +44,13 @@ class MongoStore:
         self._closed = False
         self._abandoned: list[MongoClient[Row]] = []
         self._start()
-        with self._errors():
-            migrate(self._db, self._name, create=create, now=clock.now())
-            self._has_snapshots = _has_snapshots(self._db)
+        try:
+            with self._errors():
+                migrate(self._db, self._name, create=create, now=clock.now())
+                self._has_snapshots = _has_snapshots(self._db)
+        except BaseException:
+            self._client.close()
+            raise
 
     def _start(self) -> None:
         self._client, self._db = open_client(self._url, self._name)
@@ -167,6 +171,11 @@ class MongoStore:
         """Take or renew a lease, None while another owner holds it."""
         with self._errors():
             return take_lease(self._database(), name, owner, seconds, now)
+
+    def lease_holder(self, name: str) -> Lease | None:
+        """Return the lease as it stands, run out or not, None where nobody took it or it was given back."""
+        with self._errors():
+            return lease_holder(self._database(), name)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back. One that has passed to another owner is left alone."""

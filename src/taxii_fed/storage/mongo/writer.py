@@ -30,9 +30,12 @@ class MongoWriter(VersionWriter, MongoReader):
         self._openings = Openings()
         self._new_bodies: dict[int, tuple[int, int]] = {}
         self._rows = OpeningRows(tables, self._counters, self._new_bodies)
+        self._edited: set[int] = set()
 
     def finish(self) -> Stamped | None:
         """Give the openings their stamps. The commit must follow at once."""
+        if self._edited:
+            self._tables.update("view", {"_id": one_of(self._edited)}, {"$inc": {"edits": 1}})
         self._tables.write(META, [UpdateOne({"_id": NODE}, {"$set": {"counters": self._counters.values}})])
         return self._openings.stamp(self._tables, self._clock, self._lead)
 
@@ -44,7 +47,7 @@ class MongoWriter(VersionWriter, MongoReader):
     def create_view(self, collection: str, head: int = 0) -> int:
         """Make an empty view, whose stamps will all be greater than ``head``, and return its id."""
         number = self._counters.take("view")
-        row = {"_id": number, "collection": collection, "head": head, "wake_at": None, "mirror": 0}
+        row = {"_id": number, "collection": collection, "head": head, "wake_at": None, "mirror": 0, "edits": 0}
         self._tables.insert("view", [row])
         return number
 
@@ -78,6 +81,7 @@ class MongoWriter(VersionWriter, MongoReader):
         self._tables.insert(
             "entry", [{column: row[column] for column in row if column != "_id"} | {"view": target} for row in rows]
         )
+        self._edited.add(target)
         last = int(rows[-1]["date_added"])
         self._tables.update("view", {"_id": target}, {"$max": {"head": last}})
         return last
@@ -89,8 +93,9 @@ class MongoWriter(VersionWriter, MongoReader):
         """
         mirror = self.view(view).mirror
         if change.ended or change.reranked:
-            views = one_of([view, mirror] if mirror else [view])
-            self._tables.write("entry", [*self._ends(views, change), *self._reranks(views, change)])
+            views = [view, mirror] if mirror else [view]
+            self._edited.update(views)
+            self._tables.write("entry", [*self._ends(one_of(views), change), *self._reranks(one_of(views), change)])
         self._openings.stage(view, self._rows.rows(change.opened))
 
     def _ends(self, views: Row, change: Change) -> Iterable[UpdateMany]:
@@ -245,4 +250,4 @@ class MongoWriter(VersionWriter, MongoReader):
 
     def erase(self, object_id: str) -> None:
         """Remove an object in all collections; its entries stay in the ledger, ended, under the hash of their ids."""
-        erase_object(self._tables, self._counters, object_id, self._clock.now())
+        self._edited |= erase_object(self._tables, self._counters, object_id, self._clock.now())
