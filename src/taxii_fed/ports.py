@@ -97,7 +97,8 @@ class View:
     """What a class sees of a collection.
 
     ``head``: its last stamp (ms), 0 when nothing was ever added. ``wake_at``: when time alone changes something (µs).
-    ``mirror``: id of the view that is being copied from this one, else 0.
+    ``mirror``: id of the view that is being copied from this one, else 0. ``edits`` grows with every transaction that ends, reranks
+    or copies entries of the view: while it and ``head`` are the same, so is every page. None: the store does not count them.
     """
 
     id: int
@@ -105,6 +106,7 @@ class View:
     head: int
     wake_at: int | None
     mirror: int = 0
+    edits: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -599,6 +601,10 @@ class Store(Protocol):
 
     def lease(self, name: str, owner: str, seconds: float, now: int) -> Lease | None:
         """Take or renew a lease, None while another owner holds it."""
+        ...
+
+    def lease_holder(self, name: str) -> Lease | None:
+        """Return the lease as it stands, run out or not, None where nobody took it or it was given back."""
         ...
 
     def release(self, lease: Lease) -> None:

@@ -12,9 +12,6 @@ So at no instant is more visible than before or after. The passing of a date in 
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +23,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
 from taxii_fed.core.sharing import Audience, audience_of
 from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.leases import owner, take
 from taxii_fed.services.rerun import rerun
 from taxii_fed.services.settle import GROUPING, TRANSITION, Settler, copy_documents, refresh_wakes
 
@@ -68,7 +66,6 @@ class Governor:
         self._settler = settler
         self._cache = cache
         self._clock = clock
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
 
     # -- taking over without a move ---------------------------------------------------------------------------------------
 
@@ -175,7 +172,7 @@ class Governor:
         return {"doc": doc, "fingerprint": fingerprint, "at": self._clock.now(), "stage": SPLIT}
 
     def _lease(self) -> _Held:
-        return _Held(self._store, self._owner, self._clock)
+        return _Held(self._store, owner(), self._clock)
 
     def _run(self, held: _Held, progress: Callable[[str, int], None] | None) -> None:
         while True:
@@ -385,9 +382,9 @@ class Governor:
 class _Held:
     """The lease of whoever changes rules, renewed from chunk to chunk."""
 
-    def __init__(self, store: Store, owner: str, clock: Clock) -> None:
+    def __init__(self, store: Store, holder: str, clock: Clock) -> None:
         self._store = store
-        self._owner = owner
+        self._owner = holder
         self._clock = clock
         self._lease: Lease | None = None
 
@@ -397,7 +394,7 @@ class _Held:
 
     def renew(self) -> None:
         """Take or keep the lease. Raises `StoreUnavailableError` where another process has it; what was done stays done."""
-        lease = self._store.lease(APPLY, self._owner, _LEASE_SECONDS, self._clock.now())
+        lease = take(self._store, APPLY, self._owner, _LEASE_SECONDS, self._clock.now())
         if lease is None:
             raise StoreUnavailableError("Another process is putting rules in force; try again shortly.")
         self._lease = lease

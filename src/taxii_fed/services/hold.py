@@ -20,6 +20,7 @@ from taxii_fed.core.errors import (
     StoreUnavailableError,
 )
 from taxii_fed.ports import Clock, Lease, Store, Writer
+from taxii_fed.services.leases import take
 from taxii_fed.services.subscriptions import PeerPlan, State, Subscription, change, load
 
 LEASE_SECONDS = 120.0
@@ -129,7 +130,7 @@ def _judged(error: PeerError) -> tuple[Outcome, float | None]:
 @contextmanager
 def held(store: Store, clock: Clock, plan: PeerPlan, subscription: Subscription, owner: str) -> Iterator[Hold | None]:
     """Take the lease of a subscription and give it back at the end; None while another worker has it."""
-    lease = store.lease(f"subscription:{subscription.name}", owner, LEASE_SECONDS, clock.now())
+    lease = take(store, f"subscription:{subscription.name}", owner, LEASE_SECONDS, clock.now())
     if lease is None:
         yield None
         return

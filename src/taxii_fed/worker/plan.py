@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Collection
 
 from taxii_fed.config.schema import Auth, Peer, Settings
@@ -15,6 +12,7 @@ from taxii_fed.peers.transport import PATIENCE, Access
 from taxii_fed.ports import Clock, PeerClient, Store
 from taxii_fed.services.federate import Federation, Intake
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.leases import owner
 from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
 
 _SECOND = 1_000_000
@@ -65,11 +63,6 @@ def access(peer: Peer) -> Access:
         timeout=float(peer.timeout),
         max_bytes=peer.max_bytes,
     )
-
-
-def owner() -> str:
-    """Return a name for this process that no other worker has: leases are held under it."""
-    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 def open_federation(

@@ -55,3 +55,13 @@ def test_leases_of_other_names_do_not_meet(store_factory: StoreFactory) -> None:
     store = store_factory()
     assert store.lease("one", "a", 10, START) is not None
     assert store.lease("two", "b", 10, START) is not None
+
+
+def test_the_holder_of_a_lease_can_be_looked_up_until_it_is_given_back(store_factory: StoreFactory) -> None:
+    store = store_factory()
+    assert store.lease_holder("pull") is None
+    lease = store.lease("pull", "a", 10, START)
+    assert lease is not None
+    assert store.lease_holder("pull") == lease
+    store.release(lease)
+    assert store.lease_holder("pull") is None

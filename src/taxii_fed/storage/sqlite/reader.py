@@ -8,18 +8,18 @@ from collections.abc import Collection
 import orjson
 
 from taxii_fed.core.levels import Level
-from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Place, Quarantined, Read, View
+from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Lease, Place, Quarantined, Read, View
 from taxii_fed.storage.sqlite.entries import EntryReader
 from taxii_fed.storage.sqlite.names import Names, as_json
 from taxii_fed.storage.sqlite.versions import VersionReader
 
 _PLACE = """
-SELECT (SELECT max(revision) FROM in_force), v.id, v.collection, v.head, v.wake_at, v.mirror
+SELECT (SELECT max(revision) FROM in_force), v.id, v.collection, v.head, v.wake_at, v.mirror, v.edits
 FROM (SELECT 1)
 LEFT JOIN reader AS r INDEXED BY reader_now ON r.party = ? AND r.collection = ? AND r.until_at IS NULL
 LEFT JOIN view AS v ON v.id = r.view"""
 
-_VIEW = "SELECT id, collection, head, wake_at, mirror FROM view"
+_VIEW = "SELECT id, collection, head, wake_at, mirror, edits FROM view"
 
 # A view that nobody was ever mapped to is being built; so is one that another is copied into.
 _IN_USE = f"""
@@ -83,6 +83,11 @@ class SqliteReader(EntryReader, VersionReader):
         """Return whether somebody other than ``owner`` has a lease: most callers need no more than that, and no turn at writing."""
         row = self._db.execute("SELECT owner, until_at FROM lease WHERE name = ?", (name,)).fetchone()
         return row is not None and row[0] not in {owner, ""} and row[1] > now
+
+    def lease_holder(self, name: str) -> Lease | None:
+        """Return a lease as it stands, None where nobody took it or it was given back."""
+        row = self._db.execute("SELECT owner, fence, until_at FROM lease WHERE name = ? AND owner <> ''", (name,)).fetchone()
+        return None if row is None else Lease(name, *row)
 
     def readers(self, collection: str) -> dict[str, int]:
         """Return party to view id."""
@@ -224,8 +229,8 @@ class SqliteReader(EntryReader, VersionReader):
         return {name: orjson.loads(doc) for name, doc in rows}
 
 
-def _view(number: int, collection: str, head: int, wake_at: int | None, mirror: int) -> View:
-    return View(id=number, collection=collection, head=head, wake_at=wake_at, mirror=mirror)
+def _view(number: int, collection: str, head: int, wake_at: int | None, mirror: int, edits: int) -> View:
+    return View(id=number, collection=collection, head=head, wake_at=wake_at, mirror=mirror, edits=edits)
 
 
 def _where(**given: str | int) -> tuple[str, list[str | int]]:

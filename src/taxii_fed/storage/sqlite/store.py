@@ -164,6 +164,11 @@ class SqliteStore:
             db.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", (name, owner, fence, until))
             return Lease(name, owner, fence, until)
 
+    def lease_holder(self, name: str) -> Lease | None:
+        """Return the lease as it stands, run out or not, None where nobody took it or it was given back."""
+        with self._read() as reader:
+            return reader.lease_holder(name)
+
     def release(self, lease: Lease) -> None:
         """Give a lease back. One that has passed to another owner is left alone."""
         with self._alone() as db, _transaction(db):
