@@ -22,6 +22,7 @@ from translate import UnknownTermError, inbound_terms, party_of, rules_in_force
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nodekit import memory_folder
+from stores import store_url
 from taxii_fed.config import convert, load
 from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.errors import NotFoundError
@@ -147,7 +148,7 @@ class World:
                 "secret": {"file": "node.key"},
             },
             "server": {"public_url": "http://127.0.0.1:1/"},
-            "store": {"url": "sqlite:node.db"},
+            "store": {"url": store_url(self._folder / "node.db")},
             "api_roots": {ROOT: {"title": "Finance", "default": "true"}},
             "collections": {name: {"id": key, "api_root": ROOT, "title": name} for name, key in self._collections.items()},
             "parties": {

@@ -119,7 +119,11 @@ TimeSpan = Annotated[int, span()]
 
 _STIX_ID = Matching(f"[a-z][a-z0-9-]{{1,249}}--{UUID}", "a STIX id, such as indicator--<UUID>", fold=True)
 _IDENTITY = Matching(f"identity--{UUID}", "the id of an identity, such as identity--<UUID>", fold=True)
-_MARKING = Matching(f"marking-definition--{UUID}", "marking-definition--<UUID> or acs:formal_determination=VALUE", fold=True)
+_MARKING = Matching(
+    f"(?:marking|extension)-definition--{UUID}",
+    "marking-definition--<UUID>, extension-definition--<UUID> or acs:formal_determination=VALUE",
+    fold=True,
+)
 PROPERTY = Matching("[a-z][a-z0-9_]{1,249}", "the name of a STIX property, such as contact_information")
 PROPERTY_SCHEMA = string(pattern="^[a-z][a-z0-9_]+$")
 StixId = Annotated[str, Value(_STIX_ID, string(pattern=f"^[a-z][a-z0-9-]+--{UUID}$"))]
@@ -127,7 +131,7 @@ IdentityId = Annotated[str, Value(_IDENTITY, string(pattern=f"^identity--{UUID}$
 
 
 def marking_key(raw: Any) -> str:
-    """What a marking is known by: the id of its definition, or a determination of the ACS extension."""
+    """What a marking is known by: the id of its definition or of its extension, or a determination of the ACS extension."""
     text = scalars.text_of(raw)
     if re.fullmatch(r"acs:formal_determination=\S.{0,200}", text):
         return text

@@ -367,7 +367,7 @@ class Settings(Section):
     communities: Annotated[tuple[kinds.Name, ...], Several(one_too=True, least=0)] = ()
     """Communities that parties may be members of."""
     markings: Annotated[dict[kinds.MarkingKey, Tlp], Named()] = Field(default_factory=dict)
-    """Markings that are no TLP markings, by id of the definition or `acs:formal_determination=VALUE`, with their level."""
+    """Markings that are no TLP markings, by id of the definition or extension, or `acs:formal_determination=VALUE`, with their level."""
     parties: Annotated[dict[kinds.Name, Party], Named()] = Field(default_factory=dict)
     """Who reads or writes here, by name."""
     anonymous: kinds.PartyName = ""

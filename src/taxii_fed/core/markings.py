@@ -57,22 +57,27 @@ def defined(definition: Mapping[str, Any], mapped: Mapping[str, Level]) -> Meani
     """Return what the body of a marking definition means; ``mapped`` holds the keys of the configuration's ``markings``."""
     extensions = definition.get("extensions")
     if extensions:
-        acs = extensions.get(ACS_EXTENSION)
-        control = acs.get("control_set") if isinstance(acs, dict) else None
-        determination = control.get("formal_determination") if isinstance(control, dict) else None
-        values = [determination] if isinstance(determination, str) else determination
-        levels = [
-            mapped[key]
-            for value in (values if isinstance(values, list) else ())
-            if (key := f"acs:formal_determination={value}") in mapped
-        ]
-        return max(levels) if levels else Word.UNKNOWN
+        levels = [_of_kind(key, body, mapped) for key, body in extensions.items()]
+        known = [level for level in levels if level is not None]
+        return max(known) if len(known) == len(levels) else Word.UNKNOWN
     body = definition.get("definition")
     statement = body.get("statement") if isinstance(body, dict) else None
     if definition.get("definition_type") != "statement" or not isinstance(statement, str):
         return Word.UNKNOWN
     claims = f"{definition.get('name', '')} {statement}"
     return Word.UNKNOWN if _CLAIMS_TLP.search(claims) else Word.PLAIN
+
+
+def _of_kind(extension: str, body: Any, mapped: Mapping[str, Level]) -> Level | None:
+    """Return what the kind of an extension is mapped to: by its id, or by a determination of an ACS marking."""
+    levels = [mapped[extension]] if extension in mapped else []
+    if extension == ACS_EXTENSION:
+        control = body.get("control_set") if isinstance(body, dict) else None
+        determination = control.get("formal_determination") if isinstance(control, dict) else None
+        values = [determination] if isinstance(determination, str) else determination
+        keys = [f"acs:formal_determination={value}" for value in (values if isinstance(values, list) else ())]
+        levels += [mapped[key] for key in keys if key in mapped]
+    return max(levels, default=None)
 
 
 def effective(facts: Facts, meanings: Meanings) -> tuple[Level | None, bool]:

@@ -164,7 +164,7 @@ class InForce:
     jurisdiction: str = ""
     jurisdictions: dict[str, Names] = field(default_factory=dict)
     markings: dict[str, Level] = field(default_factory=dict)
-    """Marking-definition id, or ``acs:formal_determination=VALUE``, to the level it stands for."""
+    """Id of a marking definition or of its extension, or ``acs:formal_determination=VALUE``, to the level it stands for."""
     parties: dict[str, Party] = field(default_factory=dict)
     collections: dict[str, CollectionTerms] = field(default_factory=dict)
     share: tuple[Share, ...] = ()

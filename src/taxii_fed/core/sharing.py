@@ -321,11 +321,13 @@ class Judge:
         for hold in self.audience.hold:
             if not self._matches(hold.what, facts, level):
                 continue
-            if hold.approval:
-                if not self._approved(facts, hold):
-                    asked.append(hold)
-            elif hold.until_at is not None and self.now < hold.until_at:
+            over = hold.until_at is not None and hold.until_at <= self.now
+            if over or (hold.approval and self._approved(facts, hold)):
+                continue
+            if hold.until_at is not None:
                 until.append((hold.until_at, hold))
+            else:
+                asked.append(hold)
         if until:
             at, hold = min(until, key=lambda each: each[0])
             return Verdict(Outcome.HOLD, hold.name, hold.reason or Reason.EMBARGOED, wake_at=at)

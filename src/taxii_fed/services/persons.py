@@ -163,7 +163,7 @@ class Persons:
         hold: Hold,
         candidate: Candidate,
     ) -> bool:
-        alone = replace(audience, hold=(hold,))
+        alone = replace(audience, never=(), lapsed=(), hold=(hold,))
         now = self._clock.now()
         meanings = Loaded(reader, collection, in_force, now).meanings([candidate])
         approvals = _approvals(reader, collection, {candidate.facts.id})
