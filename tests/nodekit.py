@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stores import store_url
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
@@ -112,9 +113,9 @@ def memory_folder() -> str | None:
 
 
 def open_kit(folder: Path, rules: InForce | None = None, *, secret: bytes = b"k" * 32) -> Kit:
-    """Return a node over a new SQLite file in ``folder``."""
+    """Return a node over a new store in ``folder``."""
     clock = SettableClock()
-    store = open_store(f"sqlite:{uuid.uuid4().hex}.db", base_dir=folder, clock=clock)
+    store = open_store(store_url(folder / f"{uuid.uuid4().hex}.db"), base_dir=folder, clock=clock)
     keys, cache = Keys(secret), InForceCache()
     settler = Settler(keys, cache)
     governor = Governor(store, settler, cache, clock)

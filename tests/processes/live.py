@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from httpkit.client import Reply
+from stores import store_url
 
 COLLECTION = "3d0b8a8e-51c2-4d2b-8f6a-6a3f0b5e7c10"
 ROOT = "finance"
@@ -59,7 +60,7 @@ class LiveNode:
                 "secret": {"file": "node.key"},
             },
             "server": {"listen": f"127.0.0.1:{self.port}", "public_url": self.base, "page_size": "200"},
-            "store": {"url": "sqlite:node.db"},
+            "store": {"url": store_url(self.folder / "node.db")},
             "api_roots": {ROOT: {"title": "Finance", "default": "true"}},
             "collections": {"banking": {"id": COLLECTION, "api_root": ROOT, "title": "Banking"}},
             "parties": {
