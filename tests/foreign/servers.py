@@ -29,6 +29,7 @@ import pytest
 FOREIGN = Path(__file__).resolve().parents[2] / ".foreign"
 REQUIREMENTS = {
     "medallion": ["medallion==3.0.0"],
+    "medallion-backend": ["medallion==3.0.0", str(FOREIGN.parent)],
     "opentaxii": ["opentaxii==0.10.0b1", "gunicorn"],
     "secantusdb": ["secantusdb==0.7.0b3"],
 }

@@ -67,11 +67,8 @@ def create_app(node: Node, write: Write = to_standard_error) -> TaxiiApp:
     form = format_of(settings.log.format)
     fingerprint, read_at = convert.fingerprint(settings), node.clock.now()
     operations = operations_app(gate, node.browse, metrics, lambda: readiness(node.store, fingerprint, read_at))
-    endpoints = Endpoints(
-        node.browse, node.ingest, _site(settings), hkdf(settings.node.secret.get_secret_value(), b"entity-tag")
-    )
     return TaxiiApp(
-        endpoints,
+        endpoints_of(node),
         gate,
         operations,
         clock=node.clock,
@@ -79,6 +76,12 @@ def create_app(node: Node, write: Write = to_standard_error) -> TaxiiApp:
         metrics=metrics,
         prefix=segments(urlsplit(settings.server.public_url).path),
     )
+
+
+def endpoints_of(node: Node) -> Endpoints:
+    """Return the TAXII endpoints of an open node, without what admits and refuses requests before them."""
+    settings = node.settings
+    return Endpoints(node.browse, node.ingest, _site(settings), hkdf(settings.node.secret.get_secret_value(), b"entity-tag"))
 
 
 def _site(settings: Settings) -> Site:

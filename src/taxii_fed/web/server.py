@@ -96,6 +96,19 @@ class OpenNode(Node, Protocol):
         ...
 
 
+def keep_up(settings: Callable[[], Settings], node: OpenNode, stop: threading.Event) -> None:
+    """Write down who read what, carry out what is due, drop old statuses: every few seconds, beside the requests, until ``stop``."""
+    while not stop.wait(UPKEEP_SECONDS):
+        try:
+            node.browse.reads.flush()
+            node.waker.wake_due()
+            node.store.prune(node.clock.now() - STATUS_SECONDS * 1_000_000)
+        except StoreError as error:
+            say(settings(), level="warning", event="upkeep put off", reason=str(error))
+        except Exception as error:  # noqa: BLE001 — the thread goes on; a reader whose view is due sees to it as well
+            say(settings(), level="error", event="upkeep failed", reason=describe(error))
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker with an end to every request."""
 
@@ -241,7 +254,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Open the node in this worker and return its application."""
         node = self._open_node(self._settings)
         stop = threading.Event()
-        upkeep = threading.Thread(target=self._keep_up, args=(node, stop), name="upkeep", daemon=True)
+        upkeep = threading.Thread(target=keep_up, args=(lambda: self._settings, node, stop), name="upkeep", daemon=True)
         upkeep.start()
 
         def close() -> None:
@@ -282,18 +295,6 @@ class Server(BaseApplication):  # type: ignore[misc]
         if found.waiting:
             say(settings, level="warning", event=found.waiting)
         return context
-
-    def _keep_up(self, node: OpenNode, stop: threading.Event) -> None:
-        """Write down who read what, carry out what is due, drop old statuses: every few seconds, beside the requests."""
-        while not stop.wait(UPKEEP_SECONDS):
-            try:
-                node.browse.reads.flush()
-                node.waker.wake_due()
-                node.store.prune(node.clock.now() - STATUS_SECONDS * 1_000_000)
-            except StoreError as error:
-                say(self._settings, level="warning", event="upkeep put off", reason=str(error))
-            except Exception as error:  # noqa: BLE001 — the thread goes on; a reader whose view is due sees to it as well
-                say(self._settings, level="error", event="upkeep failed", reason=describe(error))
 
     def _say_ready(self, _: Any) -> None:
         say(
