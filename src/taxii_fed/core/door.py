@@ -99,13 +99,15 @@ def rule(
     speaks_for_node: bool = False,
     terms: PeerTerms | None = None,
     level: Level | None = None,
+    notice: bool = False,
 ) -> Ruling:
     """Return what becomes of an arrival.
 
     ``terms`` is None for what is published here; ``level`` is the level of its markings. ``speaks_for_node``: the node's own staff may
-    publish under its identity.
+    publish under its identity. ``notice``: the peer says that it speaks for itself with this note.
     """
-    if terms is not None and facts.type == "note" and WITHDRAWN_LABEL in facts.labels and facts.created_by in terms.home_of:
+    says_withdrawn = facts.type == "note" and WITHDRAWN_LABEL in facts.labels
+    if terms is not None and says_withdrawn and (notice or facts.created_by in terms.home_of):
         return Ruling.NOTICE
     if known.erased:
         return Ruling.ERASED

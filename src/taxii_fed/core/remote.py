@@ -33,15 +33,17 @@ class Carried:
     """What travels beside an object between taxii-fed nodes.
 
     ``jurisdiction`` of the origin ("": not said), ``level`` after overlays (None: none), ``path``: opaque tokens of the nodes it came by.
+    ``notice``: the node itself says with it that something is withdrawn.
     """
 
     jurisdiction: str = ""
     level: Level | None = None
     path: tuple[str, ...] = ()
+    notice: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the value of `FED_PROPERTY`; members that say nothing are left out."""
-        members: dict[str, Any] = {"jurisdiction": self.jurisdiction, "path": list(self.path)}
+        members: dict[str, Any] = {"jurisdiction": self.jurisdiction, "path": list(self.path), "notice": self.notice}
         if self.level is not None:
             members["level"] = str(self.level)
         return {name: value for name, value in members.items() if value}
@@ -65,7 +67,7 @@ def read_carried(value: object) -> Carried | None:
         read = None if level is None else parse_level(level)
     except (ValueError, TypeError):
         read = Level.RED
-    return Carried(jurisdiction, read, tuple(path))
+    return Carried(jurisdiction, read, tuple(path), value.get("notice") is True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,4 +96,4 @@ class _Beside:
                 "it no longer says where its objects come from, as a taxii-fed node does to a peer; "
                 "if it is another server now, or our account there has another role, use `taxii-fed peer reset`"
             )
-        return Offered(received, carried.jurisdiction, carried.level, carried.path)
+        return Offered(received, carried.jurisdiction, carried.level, carried.path, carried.notice)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taxii_fed.core import jsontext
-from taxii_fed.core.door import marked_level
+from taxii_fed.core.door import WITHDRAWN_LABEL, marked_level
 from taxii_fed.core.facts import facts_of
 from taxii_fed.core.markings import strictest
 from taxii_fed.core.remote import FED_PROPERTY, Carried
@@ -44,7 +44,8 @@ class FederationFacts:
         for row in rows:
             version = sources.get(row.date_added)
             if version is None:
-                result.append({FED_PROPERTY: Carried(in_force.jurisdiction, None, (self.token,)).to_json()})
+                notice = (entry := by_date.get(row.date_added)) is not None and entry.reasons == (WITHDRAWN_LABEL,)
+                result.append({FED_PROPERTY: Carried(in_force.jurisdiction, None, (self.token,), notice).to_json()})
                 continue
             paths = [offer.path for offer in offers.get(version.key, ()) if self.token not in offer.path]
             path = min(paths, key=len, default=())

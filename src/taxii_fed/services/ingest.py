@@ -63,6 +63,7 @@ class Offered:
     jurisdiction: str = ""
     level: Level | None = None
     path: tuple[str, ...] = ()
+    notice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,8 @@ class Ingest:
             counts.update(ruling for _, ruling in ruled)
             notices = [arrival.facts for arrival, ruling in ruled if ruling is Ruling.NOTICE and arrival.facts is not None]
             for notice in notices:
-                self._consume(source, collection, notice)
+                if not notice.revoked:  # what it named is back
+                    self._consume(source, collection, notice)
         return counts
 
     def _consume(self, source: _Source, collection: CollectionTerms, notice: Facts) -> None:
@@ -435,6 +437,7 @@ class Ingest:
             speaks_for_node=source.terms is None and source.party.role == "own",
             terms=source.terms,
             level=marked_level(facts, in_force.markings),
+            notice=arrival.offered.notice,
         )
         self._note(ruling, source, collection, arrival.offered, facts, arrival.content, home, context, batch, now)
         return ruling

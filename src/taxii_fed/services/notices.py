@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from taxii_fed.core import jsontext
+from taxii_fed.core.door import WITHDRAWN_LABEL
 from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.levels import TLP2_IDS, TLP_LEVELS
@@ -18,7 +19,6 @@ from taxii_fed.core.query import Rank
 from taxii_fed.core.timestamps import format_stix, parse_stix
 from taxii_fed.ports import Change, Entry, Opening, View, Writer
 
-LABEL = "withdrawn"
 MOST_REFS = 500
 LIFE = 90 * 86_400 * 1_000_000
 SILENT = frozenset({"expired"})
@@ -92,7 +92,7 @@ class Notices:
             "created_by_ref": identity,
             "created": stamp,
             "modified": stamp,
-            "labels": [LABEL],
+            "labels": [WITHDRAWN_LABEL],
             "content": _TEXT,
             "object_refs": refs,
         }
@@ -157,6 +157,6 @@ def _opening(note: Json) -> Opening:
         source_key=0,
         rank=Rank(),
         rule="",
-        reasons=(LABEL,),
+        reasons=(WITHDRAWN_LABEL,),
         content=jsontext.dumps(note),
     )
