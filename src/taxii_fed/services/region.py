@@ -19,7 +19,7 @@ from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.markings import Meanings
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, Reason, Verdict
-from taxii_fed.ports import Reader, Version, View, Writer
+from taxii_fed.ports import Entry, Reader, Version, View, Writer
 
 _CUTTABLE = (Use.GRANULAR, Use.EXTENSION)
 """What a copy may no longer have of its source; markings stay in every copy."""
@@ -125,7 +125,9 @@ class Region:
         frontier = set(objects)
         while frontier:
             users = reader.users(collection, frontier, [Use.REFERENCE])
-            moving = [target for target in users if not (target in self._touched and self._quiet(target))]
+            known = [target for target in users if target in self._touched]
+            live = reader.live([view.id for view, _ in self._views], known) if known else {}
+            moving = [target for target in users if not (target in self._touched and self._quiet(target, live))]
             found = {user for target in moving for user in users[target]} - objects
             self._prepare(found)
             named = self._named(frontier | found) - objects - found
@@ -238,14 +240,13 @@ class Region:
             or (leans and judge(facts, used=True).outcome is Outcome.SHARE)
         )
 
-    def _quiet(self, object_id: str) -> bool:
+    def _quiet(self, object_id: str, live: Mapping[int, Mapping[str, list[Entry]]]) -> bool:
         """Return whether nobody's picture of the object changes, whatever hangs on it: then what refers to it may rest."""
         candidates = self._loaded.objects[object_id]
         if object_id in self.fresh:  # a reference to what was never seen stays; to what is seen and withheld it goes
             return False
         if not candidates or object_id.partition("--")[0] in ("identity", "marking-definition", "extension-definition"):
             return False
-        live = self._loaded.reader.live([view.id for view, _ in self._views], [object_id])
         for view, audiences in self._views:
             entries = live.get(view.id, {}).get(object_id, [])
             for audience in audiences:
