@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank
+from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
 from taxii_fed.ports import Change, Entry, Store
 from taxii_fed.storage.contract.builders import (
     COLLECTION,
@@ -143,6 +143,24 @@ def test_a_new_rank_replaces_the_old_one(store_factory: StoreFactory) -> None:
         writer.change(view, Change(reranked=tuple((row.date_added, Rank()) for row in rows)))
     with store.read() as reader:
         assert len(reader.page(view, ObjectQuery()).rows) == 2
+
+
+def test_a_new_rank_leaves_edition_and_version_as_they_are(store_factory: StoreFactory) -> None:
+    store = store_factory()
+    view = filled(store, new_version(1, 7), new_version(1, 9, spec_version="2.0"), new_version(2, 0, spec_version="2.2"))
+    first, older_edition, unversioned = (row.date_added for row in entries(store, view))
+    rank = Rank(newest=True, oldest=True, top=False)
+    with store.write() as writer:
+        writer.change(view, Change(reranked=tuple((date, rank) for date in (older_edition, unversioned))))
+    asked = {
+        ("2.0",): [older_edition], ("2.2",): [unversioned], ("2.1",): [first], ("2.0", "2.2"): [older_edition, unversioned],
+    }  # fmt: skip
+    by_version = ObjectQuery(versions=VersionMatch(last=False, instants=frozenset({0})), spec_versions=("2.2",))
+    with store.read() as reader:
+        for editions, dates in asked.items():
+            page = reader.page(view, ObjectQuery(spec_versions=editions))
+            assert [row.date_added for row in page.rows] == dates
+        assert [row.date_added for row in reader.page(view, by_version).rows] == [unversioned]
 
 
 def test_live_entries_are_found_by_their_source_in_each_view(store_factory: StoreFactory) -> None:

@@ -50,9 +50,10 @@ LISTED = sum(1 << bits for bits in range(16) if bits & (_NEWEST | _TOP) == _NEWE
 EVERY_VERSION = sum(1 << bits for bits in range(16) if bits & _TOP)
 """The mask of ``match[version]=all``: every version in the latest edition."""
 
+# In SQL shifts and bit operators bind alike, from left to right.
 RERANK = """
-UPDATE entry SET traits = traits & ~23 | :rank,
-    standing = CASE WHEN :rank & 16 THEN (traits >> 6) << 4 | traits & 8 | :rank & 7 END
+UPDATE entry SET traits = (traits & ~23) | :rank,
+    standing = CASE WHEN :rank & 16 THEN ((traits >> 6) << 4) | (traits & 8) | (:rank & 7) END
 WHERE view = :view AND date_added = :date_added AND ended_at IS NULL"""
 
 
