@@ -166,6 +166,15 @@ def test_a_chunked_body_that_grows_too_long_is_refused_while_it_is_sent(plain: S
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.parametrize(
+    "lines", [(b"Content-Length: 2", b"", b"{}"), (b"Transfer-Encoding: chunked", b"", b"2\r\n{}\r\n0\r\n\r\n")]
+)
+def test_a_refusal_that_leaves_the_body_unread_says_that_the_connection_ends(plain: Served, lines: tuple[bytes, ...]):
+    head, *rest = _upload(plain, *lines).partition(b"\r\n")
+    code, headers, _ = _answer(plain.talk(b"".join([head.replace(b"/banking/", b"/nothing/"), *rest])))
+    assert (code, headers["Connection"]) == (404, "close")
+
+
 @pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\nabc", b"5;x=\x00\r\n"])
 def test_a_broken_chunk_is_the_clients_fault(plain: Served, body: bytes):
     with plain.connect() as connection:

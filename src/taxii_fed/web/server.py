@@ -132,9 +132,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve a request whose head has arrived; return whether the connection can be kept."""
         self._deadlines[conn] = time.monotonic() + BODY_SECONDS
+        asked_to_close = req.should_close
+        # What the application refused to read is not read later either: the connection can't go on, and the answer's head says so.
+        req.should_close = lambda: asked_to_close() or _has_unread_body(req)
         keep: bool = super().handle_request(req, conn)
-        # What the application refused to read is not read now either, so the connection can't go on.
-        return keep and not _has_unread_body(req)
+        return keep
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close what has idled or dawdled too long; gunicorn calls this about once a second."""
