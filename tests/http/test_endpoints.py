@@ -211,6 +211,31 @@ def test_a_withheld_object_is_answered_as_one_that_never_was(node: TestNode, acc
     assert node.client("staff").get(f"{OBJECTS}{secret['id']}/").ids == [secret["id"]]
 
 
+@pytest.mark.invariant("I1")
+@pytest.mark.parametrize("account", ["soar", "sender"])
+@pytest.mark.parametrize("together", [True, False])
+def test_posts_under_the_id_of_a_withheld_object_are_answered_as_under_one_that_never_was(
+    node: TestNode, account: str, together: bool
+):
+    withheld, never = stix_id("indicator", 1), stix_id("indicator", 3)
+    node.client("staff").add("banking", indicator(1, marking=TLP_RED))
+    later = {"modified": "2026-02-01T00:00:00.000Z"}
+    sent = [indicator(0), indicator(0, name="other"), indicator(0), indicator(0, **later), indicator(0, name="other", **later)]
+    sent += [{name: value for name, value in indicator(0, name="old").items() if name != "spec_version"}]
+
+    def told(object_id: str) -> list[tuple[str, str]]:
+        objects = [each | {"id": object_id} for each in sent]
+        envelopes = [objects] if together else [[each] for each in objects]
+        outcomes = []
+        for envelope in envelopes:
+            status = node.client(account).add("banking", *envelope).json
+            outcomes += [(key, each["version"]) for key in ("successes", "failures") for each in status.get(key, ())]
+        return outcomes
+
+    assert told(withheld) == told(never)
+    assert "failures" in {key for key, _ in told(withheld)}
+
+
 def _without_id(reply) -> tuple:
     headers = {name: value for name, value in reply.headers.items() if name != "X-Request-Id"}
     return reply.status, headers, reply.body.replace(reply.headers["X-Request-Id"].encode(), b"")

@@ -204,7 +204,8 @@ class Ingest:
         """
         if ruling is Ruling.INVALID:
             return arrival.problem
-        if ruling is Ruling.CONFLICT and self._may_know(reader, arrival.received, party, collection):
+        known = ruling is Ruling.CONFLICT and self._may_know(reader, arrival.received, party, collection)
+        if known or (ruling.kept_apart and _contradicts_itself(reader, arrival, party)):
             return "Another content is stored under this id and version; an object changes by a new version only."
         if ruling is Ruling.CLAIMS_NODE:
             return "created_by_ref names this node's own identity."
@@ -581,6 +582,22 @@ class Ingest:
 def home_of_party(party: Party) -> str:
     """Return the home that what a party publishes gets; the node's own staff has one home together."""
     return OWN_HOME if party.role == "own" else f"local:{party.name}"
+
+
+def _contradicts_itself(reader: Reader, arrival: _Arrival, party: Party) -> bool:
+    """Return whether the party has sent this version before, with other content, which was kept apart.
+
+    Had nobody else sent the object, its first content would stand and it would be told so; silence would tell it that somebody has (I1).
+    """
+    facts = arrival.facts
+    if facts is None:
+        return False
+    for each in reader.quarantine(object_id=facts.id, giver=f"local:{party.name}"):
+        kept = jsontext.loads(each.body)
+        before = facts_of(kept, facts.provenance)
+        if (before.version, before.spec_version) == (facts.version, facts.spec_version):
+            return digest(kept) != arrival.content
+    return False
 
 
 def _event(
