@@ -187,6 +187,7 @@ def _view(row: Row) -> View:
         head=int(row["head"]),
         wake_at=None if wake_at is None else int(wake_at),
         mirror=int(row["mirror"]),
+        edits=int(row["edits"]),
     )
 
 
