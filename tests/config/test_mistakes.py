@@ -52,7 +52,6 @@ CASES = [
     (URL, URL + "    removal_guard: {above: 0.2}\n", "peers.eu-csirt.removal_guard.above", "such as 20%, found '0.2'", ""),
     (URL, URL + "    removal_guard: on\n", "peers.eu-csirt.removal_guard", "a mapping with above", ""),
     (URL, URL + "    taxii: 1.1\n", "peers.eu-csirt.taxii", "expected 2.1 or 2.0, found '1.1'", "'2.1'"),
-    (URL, URL + "    taxii: 2.0\n", "peers.eu-csirt.taxii", "TAXII 2.0 is not supported by this version", ""),
     (URL, URL.replace("https", "http"), "peers.eu-csirt.url", "'allow_private'", ""),
     (URL, "    url: taxii.eu-csirt.example\n", "peers.eu-csirt.url", "a URL such as", ""),
     (URL, URL + "    allow_private: [10.0.0.1/8]\n", "peers.eu-csirt.allow_private[0]", "has host bits set", ""),

@@ -42,11 +42,11 @@ def peer() -> None:
 @click.pass_context
 def test(ctx: click.Context, name: str, *, as_json: bool) -> None:
     """Reach a peer, log in, and list its collections with what may be done there and how much they hold."""
-    from taxii_fed.peers.client import TaxiiPeer  # noqa: PLC0415
+    from taxii_fed.peers.taxii20 import open_peer  # noqa: PLC0415
     from taxii_fed.worker.plan import access  # noqa: PLC0415
 
     plan = _settings_of_peer(settings_of(ctx), name)
-    client = TaxiiPeer(access(plan))
+    client = open_peer(access(plan))
     try:
         found = examine(plan, client)
     finally:

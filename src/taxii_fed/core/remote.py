@@ -105,9 +105,13 @@ class ObjectPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestPage:
-    """A page of a manifest. ``broken`` counts entries without a readable id; ``carried`` is by (id, version in microseconds)."""
+    """A page of a manifest. ``broken`` counts records without a readable id; ``carried`` is by (id, version in microseconds).
+
+    ``records``: how many there are in all; in TAXII 2.0 each lists all versions of an object.
+    """
 
     entries: list[Listed]
+    records: int = 0
     broken: int = 0
     carried: dict[tuple[str, int], Carried] = field(default_factory=dict)
     more: bool = False

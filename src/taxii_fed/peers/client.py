@@ -84,7 +84,7 @@ class TaxiiPeer:
             return [start]
         raise PeerAnswerError("its URL answers with neither a discovery nor an API root resource")
 
-    def _collection(self, remote: str) -> Collection:
+    def _collection(self, remote: str) -> Any:
         target = self._found.get(remote)
         if target is None:
             found, errors = self._look_around()
@@ -96,6 +96,10 @@ class TaxiiPeer:
             if not target.can_read:
                 raise PeerRefusedError(f"it does not let us read the collection {clean(remote)}", 403)
             self._found[remote] = target
+        return self._endpoint(target)
+
+    def _endpoint(self, target: RemoteCollection) -> Any:
+        """Return taxii2-client's endpoint of a collection over our connection."""
         terms = {"id": target.id, "title": target.title or target.id, "can_read": True, "can_write": False}
         return Collection(target.url, conn=self._connection, collection_info=terms)
 
@@ -103,7 +107,7 @@ class TaxiiPeer:
     def objects(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ObjectPage:
         """Return a page of objects, all versions, of ``ids`` only where given."""
         collection = self._collection(remote)
-        return object_page(self._listed(remote, lambda: collection.get_objects(**_filters(request, ids))))
+        return object_page(self._listed(remote, lambda: collection.get_objects(**filters(request, ids))))
 
     def object(self, remote: str, object_id: str, version_text: str) -> ObjectPage:
         """Return one version of one object, or all of it where ``version_text`` is no timestamp."""
@@ -114,7 +118,7 @@ class TaxiiPeer:
     def manifest(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ManifestPage:
         """Return a page of the manifest, all versions, of ``ids`` only where given."""
         collection = self._collection(remote)
-        return manifest_page(self._listed(remote, lambda: collection.get_manifest(**_filters(request, ids))))
+        return manifest_page(self._listed(remote, lambda: collection.get_manifest(**filters(request, ids))))
 
     def _listed(self, remote: str, ask: Callable[[], Reply]) -> Reply:
         """Ask for a list, once in the other form of its URL where the first one is not found."""
@@ -147,15 +151,16 @@ class TaxiiPeer:
         self._connection.close()
 
 
-def _filters(request: Request, ids: Sequence[str]) -> dict[str, Any]:
-    filters: dict[str, Any] = {"limit": request.limit, "version": ["all"]}
+def filters(request: Request, ids: Sequence[str]) -> dict[str, Any]:
+    """Return what a request asks for, by the names that taxii2-client has for it."""
+    wanted: dict[str, Any] = {"limit": request.limit, "version": ["all"]}
     if request.added_after is not None:
-        filters["added_after"] = format_taxii(request.added_after)
+        wanted["added_after"] = format_taxii(request.added_after)
     if request.next:
-        filters["next"] = request.next
+        wanted["next"] = request.next
     if ids:
-        filters["id"] = list(ids)
-    return filters
+        wanted["id"] = list(ids)
+    return wanted
 
 
 def _members(body: bytes) -> dict[str, Any]:
@@ -199,17 +204,19 @@ def manifest_page(reply: Reply) -> ManifestPage:
         raise PeerAnswerError('the manifest is no TAXII resource: "objects" is no list')
     entries: list[Listed] = []
     carried: dict[tuple[str, int], Carried] = {}
+    broken = 0
     for record in listed or []:
-        entry = _entry(record)
-        if entry is None:
-            continue
-        entries.append(entry)
-        beside = read_carried(record.get(FED_PROPERTY))
-        if beside is not None and entry.version is not None:
-            carried[entry.id, entry.version] = beside
+        found = _entries(record)
+        entries += found
+        broken += not found
+        beside = read_carried(record.get(FED_PROPERTY)) if found else None
+        for entry in found:
+            if beside is not None and entry.version is not None:
+                carried[entry.id, entry.version] = beside
     return ManifestPage(
         entries=entries,
-        broken=len(listed or []) - len(entries),
+        records=len(listed or []),
+        broken=broken,
         carried=carried,
         more=resource.get("more") is True,
         next=_place(resource.get("next")),
@@ -218,12 +225,19 @@ def manifest_page(reply: Reply) -> ManifestPage:
     )
 
 
-def _entry(record: object) -> Listed | None:
+def _entries(record: object) -> list[Listed]:
+    """Return what a record of a manifest lists: one version, in TAXII 2.0 all versions of an object; nothing where it has no usable id."""
     if not isinstance(record, dict):
-        return None
-    name, version, date = record.get("id"), record.get("version"), record.get("date_added")
+        return []
+    name, date = record.get("id"), record.get("date_added")
     if not isinstance(name, str) or "--" not in name or len(name) > _MAX_ID or not name.isprintable():
-        return None
+        return []
+    added = read_date(date) if isinstance(date, str) else None
+    several = record.get("versions")
+    versions = several if isinstance(several, list) and several else [record.get("version")]
+    return [_listed(name, version, added) for version in versions]
+
+
+def _listed(name: str, version: object, added: int | None) -> Listed:
     text = version if isinstance(version, str) and len(version) <= 64 and version.isprintable() else ""
-    instant = version_instant(text) if text else None
-    return Listed(name, instant, text, read_date(date) if isinstance(date, str) else None)
+    return Listed(name, version_instant(text) if text else None, text, added)

@@ -46,6 +46,14 @@ ACCEPT_FORMS = (
 )
 """Tried in turn where a peer answers 406 (C-3.1-02, C-3.1-03)."""
 
+ACCEPT_FORMS_20 = (
+    "",
+    "application/vnd.oasis.stix+json, application/vnd.oasis.taxii+json;q=0.9, application/json;q=0.5",
+)
+"""The same for TAXII 2.0, where the first form is that of the endpoint: objects have another type than all else."""
+
+_TAXII_20 = "application/vnd.oasis.taxii+json; version=2.0"
+
 PATIENCE = 5
 """How many times the time-out a whole answer may take."""
 
@@ -56,10 +64,12 @@ _MAX_REDIRECTS = 3
 class Access:
     """How a peer is reached. Files are paths; ``timeout`` is in seconds without a byte; a whole answer may take `PATIENCE` times that.
 
-    At most one of (``username``, ``password``), ``token`` and ``header`` is given; ``certificate`` is (certificate file, key file).
+    ``taxii`` is the version that it speaks, 2.1 or 2.0. At most one of (``username``, ``password``), ``token`` and ``header`` is given;
+    ``certificate`` is (certificate file, key file).
     """
 
     url: str
+    taxii: str = "2.1"
     username: str = ""
     password: str = ""
     token: str = ""
@@ -102,14 +112,16 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
             verify=access.ca or True,
             proxies={"http": access.proxy, "https": access.proxy} if access.proxy else None,
             user_agent=USER_AGENT,
-            version="2.1",
+            version=access.taxii,
             auth=_auth(access),
             cert=access.certificate,
         )
         self._access = access
         self._sockets = Sockets()
+        self._forms = ACCEPT_FORMS if access.taxii == "2.1" else ACCEPT_FORMS_20
         self._accept = 0
         self.slashless = False
+        self.range_unit = "items="
         self.session.trust_env = False
         self.session.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip", FED_HEADER: "1"})
         adapter = GuardedAdapter(self._sockets, access.allow_private)
@@ -121,17 +133,17 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
 
         Raises the `PeerError` that fits. 406 is answered with another form of Accept once; which one worked is remembered.
         """
-        del headers  # the Accept that taxii2-client sets is one of ours
         if self.slashless:
             url = url.rstrip("/")
+        given = headers or {}
         try:
-            return self._get(url, params)
+            return self._get(url, params, self._headers(given))
         except PeerRefusedError as error:
             if error.status != 406:
                 raise
             self._accept = 1 - self._accept
             try:
-                return self._get(url, params)
+                return self._get(url, params, self._headers(given))
             except PeerRefusedError:
                 self._accept = 1 - self._accept
                 raise error from None
@@ -140,14 +152,21 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
         """Break off the request under way, from any thread; it and all later ones fail."""
         self._sockets.cut(final=True)
 
-    def _get(self, url: str, params: Mapping[str, Any] | None) -> Reply:
+    def _headers(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return what is sent; of what taxii2-client wants to send, the type of a TAXII 2.0 endpoint and the range of its page."""
+        headers = {"Accept": self._forms[self._accept] or given.get("Accept", _TAXII_20), "User-Agent": USER_AGENT}
+        if "Range" in given:
+            headers["Range"] = given["Range"].replace("items=", self.range_unit)
+        return headers
+
+    def _get(self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Reply:
         seconds = PATIENCE * self._access.timeout
         deadline = time.monotonic() + seconds
         status = 0
         for _ in range(_MAX_REDIRECTS + 1):
             self._require_safe(url)
             with self._sockets.until(deadline), _peer_errors(self._sockets, seconds):
-                answer = self._send(url, params)
+                answer = self._send(url, params, headers)
                 with answer:
                     if answer.status_code not in (301, 302, 303, 307, 308):
                         return self._reply(answer)
@@ -156,12 +175,12 @@ class BoundedConnection(_HTTPConnection):  # type: ignore[misc] # taxii2-client 
                 params = None
         raise PeerRefusedError("it redirects in circles", status)
 
-    def _send(self, url: str, params: Mapping[str, Any] | None) -> requests.Response:
+    def _send(self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> requests.Response:
         seconds = self._access.timeout
         return self.session.get(  # type: ignore[no-any-return]
             url,
             params=params,
-            headers={"Accept": ACCEPT_FORMS[self._accept], "User-Agent": USER_AGENT},
+            headers=headers,
             timeout=(min(seconds, CONNECT_SECONDS), seconds),
             allow_redirects=False,
             stream=True,
@@ -188,8 +207,9 @@ _REFUSALS = {
     401: "it does not accept our credentials",
     403: "it does not permit this",
     404: "it does not have this",
-    406: "it does not speak TAXII 2.1 with us",
+    406: "it does not speak this version of TAXII with us",
     410: "it does not have this any more",
+    416: "it has nothing in this range",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from taxii_fed.config.schema import Auth, Peer, Settings
 from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.reconcile import Guard
-from taxii_fed.peers.client import TaxiiPeer
+from taxii_fed.peers.taxii20 import open_peer
 from taxii_fed.peers.transport import PATIENCE, Access
 from taxii_fed.ports import Clock, PeerClient, Store
 from taxii_fed.services.federate import Federation, Intake
@@ -51,6 +51,7 @@ def access(peer: Peer) -> Access:
     header = auth.header
     return Access(
         url=peer.url,
+        taxii=peer.taxii,
         username=auth.username,
         password=auth.password.get_secret_value() if auth.password else "",
         token=auth.token.get_secret_value() if auth.token else "",
@@ -71,7 +72,7 @@ def open_federation(
     """Return the federation of a node, for one process: with all peers, or with those named in ``only``."""
 
     def connect(name: str) -> PeerClient:
-        return TaxiiPeer(access(settings.peers[name]))
+        return open_peer(access(settings.peers[name]))
 
     wanted = {name: plan for name, plan in plans(settings).items() if not only or name in only}
     return Federation(store, ingest, clock, cache, Subscriptions(store, clock, wanted), connect, owner())
