@@ -44,6 +44,19 @@ check: $(READY) ## format, lint, types, layers, documents
 contract: $(READY) ## the suite that every store passes
 	$(BIN)/python tools/contract.py $(ARGS)
 
+.PHONY: mongodb
+mongodb: $(READY) ## faults, processes and suites of nodes on MongoDB, or its stand-in; TAXII_FED_TEST_MONGODB names a real one
+	$(BIN)/pytest -n 2 tests/mongo $(ARGS)
+	$(BIN)/python tools/on_mongodb.py $(ARGS)
+
+.PHONY: check-deploy
+check-deploy: $(READY) ## compose file, Kubernetes manifests, workflow and scripts against their schemas
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/kubernetes-validate --strict deploy/kubernetes/*.yaml
+	for script in deploy/*.sh deploy/cluster/*.sh; do sh -n "$$script" || exit; done
+	bash -n .ci/run
+
 .PHONY: conformance
 conformance: $(READY) ## TAXII 2.1, requirement by requirement, with a table of what is covered
 	$(BIN)/python tools/conformance.py $(ARGS)

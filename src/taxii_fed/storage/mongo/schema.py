@@ -77,7 +77,7 @@ SHARD_KEYS: dict[str, Row] = {
     "home": {"_id": "hashed"},
     "given": {"object": 1, "version": 1},
     "fetched": {"view": 1, "party": 1, "account": 1, "first": 1},
-    "door": {"object": 1, "giver": 1},
+    "door": {"_id": "hashed"},
     "refused": {"_id": "hashed"},
 }
 """How the tables that grow are spread over shards; the others stay small."""

@@ -124,7 +124,7 @@ class MongoStore:
                 self._turn.give()
 
     def _begin(self, session: ClientSession) -> Row:
-        """Begin a transaction by writing the document that all of them write, and return it (ADR 0006).
+        """Begin a transaction by writing the document that all of them write, and return it (ADR 0009).
 
         A conflict means that a former holder of the turn is still committing, or was cut off.
         """

@@ -1,4 +1,4 @@
-"""Whose turn it is to write: one transaction at a time in the whole deployment (ADR 0006).
+"""Whose turn it is to write: one transaction at a time in the whole deployment (ADR 0009).
 
 A document outside of any transaction keeps waiting writers apart, and a write to another one inside the transaction proves that they were:
 whoever writes without the turn, after a pause so long that it passed on, meets a write conflict and commits nothing.

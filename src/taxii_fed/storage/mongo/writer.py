@@ -135,7 +135,7 @@ class MongoWriter(VersionWriter, MongoReader):
             "given",
             [
                 ReplaceOne(
-                    {"_id": key_of(each, version, digest.hex())},
+                    {"_id": key_of(each, version, digest.hex()), "object": each, "version": version},
                     {"object": each, "version": version, "digest": digest},
                     upsert=True,
                 )

@@ -94,7 +94,7 @@ class VersionWriter:
             "offer",
             [
                 ReplaceOne(
-                    {"_id": key_of(offer.giver, offer.key)},
+                    {"_id": key_of(offer.giver, offer.key), "giver": offer.giver, "version": offer.key},
                     {"giver": offer.giver, "version": offer.key, "path": list(offer.path)},
                     upsert=True,
                 )
