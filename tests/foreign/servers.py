@@ -30,10 +30,12 @@ FOREIGN = Path(__file__).resolve().parents[2] / ".foreign"
 REQUIREMENTS = {
     "medallion": ["medallion==3.0.0"],
     "medallion-backend": ["medallion==3.0.0", str(FOREIGN.parent)],
+    "medallion-2.0": ["medallion==1.1.0"],
     "opentaxii": ["opentaxii==0.10.0b1", "gunicorn"],
     "secantusdb": ["secantusdb==0.7.0b3"],
 }
 MEDIA = "application/taxii+json;version=2.1"
+TAXII_20, STIX_20 = "application/vnd.oasis.taxii+json; version=2.0", "application/vnd.oasis.stix+json; version=2.0"
 COLLECTIONS = tuple(f"365fed99-08fa-4a15-8b6f-0f1d2c3b4a{number:02d}" for number in range(10))
 """One for each test: a server is started once for all of them."""
 API_ROOT = "00000000-0000-4000-8000-0000000000a0"
@@ -65,6 +67,8 @@ class Foreign:
     authorization: str
     username: str = ""
     password: str = ""
+    accept: str = MEDIA
+    content: str = MEDIA
 
     @property
     def collection(self) -> str:
@@ -74,8 +78,9 @@ class Foreign:
     def post(self, *objects: dict[str, Any]) -> dict[str, Any]:
         """Post an envelope and return the status."""
         target = f"{self.url}{self.root}collections/{self.collection}/objects/"
-        headers = {"Accept": MEDIA, "Content-Type": MEDIA, "Authorization": self.authorization}
-        request = urllib.request.Request(target, json.dumps({"objects": objects}).encode(), headers)
+        headers = {"Accept": self.accept, "Content-Type": self.content, "Authorization": self.authorization}
+        envelope = {"type": "bundle", "id": f"bundle--{API_ROOT}", "spec_version": "2.0"} if self.content == STIX_20 else {}
+        request = urllib.request.Request(target, json.dumps({**envelope, "objects": objects}).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as reply:
             status: dict[str, Any] = json.load(reply)
         return status
@@ -170,6 +175,43 @@ def medallion(folder: Path, max_page_size: int = 100) -> Iterator[Foreign]:
     command = [str(programs / "medallion"), "--host", "127.0.0.1", "--port", str(port), "--log-level", "ERROR", "config.json"]
     with process(command, folder, f"{url}/taxii2/"):
         yield Foreign(url, "/lab/", COLLECTIONS, basic("admin", "Password0"), "admin", "Password0")
+
+
+@contextmanager
+def medallion_20(folder: Path, max_page_size: int = 100) -> Iterator[Foreign]:
+    """Run the last medallion of TAXII 2.0, as `medallion` runs that of 2.1; it logs in with a key."""
+    programs = environment("medallion-2.0")
+    port = free_port()
+    collections = [
+        {"id": each, "title": each, "can_read": True, "can_write": True, "media_types": [STIX_20]} for each in COLLECTIONS
+    ]
+    root = f"http://localhost:{port}/lab/"
+    data = {
+        "/discovery": {"title": "medallion", "default": root, "api_roots": [root]},
+        "lab": {
+            "information": {"title": "Lab", "versions": ["taxii-2.0"], "max_content_length": 100_000_000},
+            "status": [],
+            "collections": collections,
+        },
+    }
+    config = {
+        "multi-auth": ["api_key"],
+        "auth": {
+            "module": "medallion.backends.auth.memory_auth", "module_class": "AuthMemoryBackend", "users": {},
+            "api_keys": {"Password0": "admin"},
+        },
+        "backend": {
+            "module": "medallion.backends.taxii.memory_backend", "module_class": "MemoryBackend",
+            "filename": str(folder / "data.json"),
+        },
+        "taxii": {"max_page_size": max_page_size},
+    }  # fmt: skip
+    (folder / "data.json").write_text(json.dumps(data))
+    (folder / "config.json").write_text(json.dumps(config))
+    url = f"http://127.0.0.1:{port}"
+    command = [str(programs / "medallion"), "--host", "127.0.0.1", "--port", str(port), "config.json"]
+    with process(command, folder, f"{url}/taxii/"):
+        yield Foreign(url, "/lab/", COLLECTIONS, "Token Password0", accept=TAXII_20, content=STIX_20)
 
 
 @contextmanager
