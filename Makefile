@@ -74,8 +74,9 @@ bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run
 	$(BIN)/python -m bench --size $(SIZE) $(ARGS)
 
 .PHONY: docs
-docs: $(READY) ## write the reference pages anew from the code
+docs: $(READY) ## write the reference pages anew: from the code, and from a run of the rules
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/rules.py
 
 .PHONY: clean
 clean: ## take away what the targets made

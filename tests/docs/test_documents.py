@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from taxii_fed.config.load import loads
 
 ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "docs" / "sharing-rules.md").read_text()
+EXAMPLES = (ROOT / "docs" / "reference" / "rules.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", RULES, re.MULTILINE | re.DOTALL)
 
 NODE = """
@@ -52,10 +54,10 @@ def test_the_guide_tells_of_every_edit():
     assert set(EDITS) <= told
 
 
-def _reference():
+def _tool(name):
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -64,7 +66,29 @@ def _reference():
 @pytest.mark.parametrize("file", ["settings.md", "commands.md"])
 def test_the_reference_is_what_the_code_says(file):
     written = (ROOT / "docs" / "reference" / file).read_text()
-    assert written == _reference().pages()[file], "the reference is out of date: run `make docs`"
+    assert written == _tool("reference").pages()[file], "the reference is out of date: run `make docs`"
+
+
+def test_the_rules_by_example_are_what_a_run_gives():
+    assert _tool("rules").page() == EXAMPLES, "the examples are out of date: run `make docs`"
+
+
+def test_every_term_of_a_rule_is_shown_by_example():
+    from taxii_fed.config import terms
+
+    kinds = {"share": terms.ShareTerms, "never": terms.NeverTerms, "hold": terms.HoldTerms, "change": terms.ChangeTerms}
+    wanted = {field.alias or name for each in kinds.values() for name, field in each.model_fields.items()}
+    rules = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", EXAMPLES, re.MULTILINE | re.DOTALL)]
+    shown = {term for each in rules for kind in each.values() for rule in kind.values() for term in rule}
+    assert {kind for each in rules for kind in each} == set(kinds)
+    assert shown == wanted
+
+
+def test_explanations_by_example_are_words():
+    answers = re.findall(r"^```console\n(.*?)^```", EXAMPLES, re.MULTILINE | re.DOTALL)
+    lines = [line for answer in answers for line in answer.splitlines() if line and not line.startswith("$ ")]
+    assert lines
+    assert [line for line in lines if len(line.split()) < 3] == []
 
 
 def test_documents_name_only_commands_that_exist():

@@ -63,11 +63,12 @@ def explain(ctx: click.Context, object_id: str, party: str, instant: int | None,
     click.echo(f"{answers[0].object_id} for {party}{f', by the rules of {moment(instant)}' if instant is not None else ''}")
     for answer in answers:
         click.echo(f"\n{answer.collection} ({titles.get(answer.collection, 'no longer there')})")
-        for line in _answer_lines(answer):
+        for line in answer_lines(answer):
             click.echo(f"  {line}")
 
 
-def _answer_lines(answer: Answer) -> Iterator[str]:
+def answer_lines(answer: Answer) -> Iterator[str]:
+    """Yield what is said of an object in one collection."""
     if not answer.reads:
         yield f"{answer.party} does not read this collection (`taxii-fed view {answer.party} {answer.collection}` says why)"
     for version in answer.versions:
@@ -88,7 +89,7 @@ def _answer_lines(answer: Answer) -> Iterator[str]:
 
 
 def _version_lines(version: VersionAnswer) -> Iterator[str]:
-    head = f"version {version.version_text}: {version.outcome}"
+    head = f"version {version.version_text}: {version.outcome}" if version.version_text else version.outcome
     if version.outcome == "visible":
         form = f"as the copy {version.given_id}" if version.derived else "as it came in"
         yield f"{head}{f' since {stamp(version.since)}' if version.since is not None else ''}, {form}"

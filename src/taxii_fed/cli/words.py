@@ -42,6 +42,7 @@ EDITED: dict[str, str] = {
     Reason.PROPERTY_MARKING: "properties that are marked above the ceiling were cut",
     Reason.OVERRIDE: "released by statute",
     "property-dropped": "properties were left out",
+    "unknown-property-removed": "custom properties in which something would be edited were left out",
     "ip-generalised": "IP addresses were cut to networks",
     "ip-redacted": "IP addresses in text were taken out",
     "email-pseudonymised": "mail addresses were replaced by pseudonyms",
