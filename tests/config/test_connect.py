@@ -179,3 +179,14 @@ def test_a_party_without_account_or_right_is_told_so(run):
 def test_a_name_that_is_not_there_is_a_wrong_command_line(run, arguments, words):
     result = run(*arguments)
     assert (result.exit_code, words in result.stderr) == (2, True)
+
+
+def test_a_peering_has_a_page_for_both_sides_and_only_a_peer_is_shown_it(run):
+    page = run("eu-csirt", "--for", "peering").stdout
+    assert page in run("eu-csirt").stdout
+    side_a, side_b = page.split("Side B: eu-csirt")
+    assert "hk-hub, of Harbour Exchange, HK" in side_a
+    assert "eu-csirt, with user name and password" in side_a
+    assert "5d1f0a3e-8c2d-4b6a-9f3e-1a2b3c4d5e6f (Banking), up to TLP:GREEN" in side_a
+    assert "Server:              ______________________________, TAXII 2.1 or 2.0" in side_b
+    assert "Side A" not in run("harbour-bank").stdout

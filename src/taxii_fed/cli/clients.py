@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taxii_fed.config.template import yaml_text
+from taxii_fed.core.levels import parse_level
 
 if TYPE_CHECKING:
     from taxii_fed.cli.connect import Connection, Login, Open
@@ -27,6 +28,7 @@ PRODUCTS = {
     "taxii2-client": "Python, taxii2-client",
     "curl": "curl",
     "taxii-fed": "another taxii-fed node: merge into its configuration",
+    "peering": "the page that both sides of a peering fill in",
 }
 """Products by the word that names them on the command line."""
 
@@ -226,6 +228,47 @@ peers:
 {pulls}"""
 
 
+_BLANK = "______________________________"
+_AGREED = (
+    ("Takes up to", "TLP:______ (accept_up_to); above that: quarantine / drop"),
+    ("Asks every", "______ (every), compares every ______ (reconcile)"),
+    ("Speaks for", f"identities {_BLANK} (the other side's home_of)"),
+    ("Whom to call", _BLANK),
+)
+_SIGNED = f"""\
+Objects of third parties may be passed on:  yes / no, up to TLP:______
+Withdrawn objects are gone within:          ______
+Both sides ran 'taxii-fed peer test':       ______ (A)  ______ (B)
+Date, and who agreed:                       {_BLANK}"""
+
+
+def _peering(connection: Connection, login: Login, readable: list[Open]) -> str:
+    ways = {"password": "user name and password", "token": "a token", "certificate": "a client certificate"}
+    shown = [("Collection", f"{each.id} ({each.title}), up to TLP:{_highest(each)}") for each in readable]
+    ours = fields(
+        ("Node", f"{connection.node}, of {connection.organisation}, {connection.jurisdiction}"),
+        ("Server", f"{connection.discovery_url}, TAXII 2.1"),
+        ("You log in as", f"{login.name}, with {' or '.join(ways[way] for way in login.ways)}"),
+        ("The secret comes by", _BLANK),
+        *shown,
+        *_AGREED,
+    )
+    theirs = fields(
+        ("Node", f"{connection.party}, of {_BLANK}, jurisdiction {_BLANK}"),
+        ("Server", f"{_BLANK}, TAXII 2.1 or 2.0"),
+        ("We log in as", _BLANK),
+        ("The secret comes by", _BLANK),
+        ("Collection", f"{_BLANK}, up to TLP:______"),
+        *_AGREED,
+    )
+    return f"Side A: {connection.node}\n\n{ours}\n\nSide B: {connection.party}\n\n{theirs}\n\n{_SIGNED}"
+
+
+def _highest(collection: Open) -> str:
+    """Return the highest level of own content that any rule lets the party read."""
+    return str(max(parse_level(grant.up_to) for grant in collection.reads))
+
+
 def _network_of(url: str) -> str:
     host = urlsplit(url).hostname or ""
     try:
@@ -244,4 +287,5 @@ _WRITERS: dict[str, Callable[[Connection, Login, list[Open]], str]] = {
     "taxii2-client": _python,
     "curl": _curl,
     "taxii-fed": _taxii_fed,
+    "peering": _peering,
 }

@@ -155,8 +155,10 @@ def connect(ctx: click.Context, party: str, account: str | None, product: str | 
     _tell(connection)
     if connection.login is None or not connection.collections:
         return
-    # a peer is shown the settings for a peer first
-    for each in sorted(PRODUCTS, key=lambda name: (name == "taxii-fed") != (connection.role == "peer")):
+    # a peer is shown what is for peers first, and nobody else is shown all of it
+    peer = connection.role == "peer"
+    fitting = [each for each in PRODUCTS if peer or each != "peering"]
+    for each in sorted(fitting, key=lambda name: (name in {"taxii-fed", "peering"}) != peer):
         click.echo(f"\n-- {PRODUCTS[each]} --\n{settings_for(each, connection)}")
 
 
