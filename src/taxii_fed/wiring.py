@@ -8,9 +8,10 @@ from pathlib import Path
 
 from taxii_fed.config import convert
 from taxii_fed.config.schema import Settings
+from taxii_fed.core.errors import StoreError
 from taxii_fed.core.keys import Keys, hkdf
 from taxii_fed.core.paging import Cursors
-from taxii_fed.ports import Clock, Store
+from taxii_fed.ports import MOVING, PLACE, Clock, Store
 from taxii_fed.services.browse import Browse, Limits
 from taxii_fed.services.erase import Eraser
 from taxii_fed.services.explain import Explainer
@@ -69,6 +70,13 @@ class Node:
         self.store.close()
 
 
+def _require_whole(store: Store) -> None:
+    """Raise `StoreError` for the target of a move that has not come to its end: it would serve a part for all."""
+    with store.read() as reader:
+        if reader.doc(MOVING, PLACE) is not None:
+            raise StoreError("a move into this store was broken off: run `taxii-fed migrate` again, which goes on from there")
+
+
 def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | None = None, adopt: bool = True) -> Node:
     """Return a node over its store (opened where none is given), with what moves no entry of its settings in force.
 
@@ -77,6 +85,7 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
     """
     clock = clock or SystemClock()
     store = store or open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock)
+    _require_whole(store)
     secret = settings.node.secret.get_secret_value()
     keys = Keys(secret)
     cache = InForceCache()

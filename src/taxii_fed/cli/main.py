@@ -43,6 +43,7 @@ COMMANDS: dict[str, str] = {
     "quarantine": "taxii_fed.cli.people:quarantine",
     "erase": "taxii_fed.cli.people:erase",
     "import": "taxii_fed.cli.data:import_",
+    "migrate": "taxii_fed.cli.migrate:migrate",
     "export": "taxii_fed.cli.data:export",
     "backup": "taxii_fed.cli.data:backup",
     "restore": "taxii_fed.cli.data:restore",

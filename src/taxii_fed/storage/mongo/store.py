@@ -14,9 +14,10 @@ from pymongo.errors import ConfigurationError, InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from taxii_fed.core.errors import StoreError, TransactionLostError
-from taxii_fed.ports import Clock, Lease, Read, Reader, View, Writer
+from taxii_fed.ports import Clock, Lease, Moving, Read, Reader, View, Writer
 from taxii_fed.storage.mongo.connection import MAJORITY, Row, as_store_error, open_client, without_secrets
 from taxii_fed.storage.mongo.leases import give_lease, lease_holder, take_lease
+from taxii_fed.storage.mongo.moving import MongoMoving
 from taxii_fed.storage.mongo.openings import MAX_LEAD_MS, Stamped
 from taxii_fed.storage.mongo.reader import MongoReader
 from taxii_fed.storage.mongo.reads import merge_reads
@@ -204,6 +205,30 @@ class MongoStore:
         with self._read() as reader:
             views = reader.all_views()
         yield from views
+
+    @contextmanager
+    def moving(self) -> Iterator[Moving]:
+        """Open all of the store for a move, in the turn: readers go on, writers wait."""
+        db = self._database()
+        with self._errors(), db.client.start_session() as session:
+            self._turn.take(session.session_id["id"])
+
+            @contextmanager
+            def transaction() -> Iterator[Tables]:
+                try:
+                    with self._errors():
+                        self._begin(session)
+                        yield Tables(db, session, self._turn.keep)
+                        self._commit(session)
+                finally:
+                    with suppress(PyMongoError):
+                        if session.in_transaction:
+                            session.abort_transaction()
+
+            try:
+                yield MongoMoving(db, self._turn.keep, transaction)
+            finally:
+                self._turn.give()
 
     def backup(self, path: str) -> None:
         """Refuse: a deployment has tools of its own, which see all of its members."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -107,6 +108,12 @@ def chunks(values: Iterable[Any], size: int = _MANY) -> Iterator[list[Any]]:
 def key_of(*parts: Any) -> str:
     """Return the ``_id`` that is made of several values, unambiguous whatever is in them."""
     return orjson.dumps(parts).decode()
+
+
+def quarantine_identity(object_id: str, collection: str, giver: str, version: int, reason: str, body: bytes) -> str:
+    """Return what two items in quarantine have in common only where they are the same."""
+    digest = hashlib.sha256(body).hexdigest()
+    return hashlib.sha256(key_of(object_id, collection, giver, version, reason, digest).encode()).hexdigest()
 
 
 def pack(doc: Json) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 
 from pymongo import ReplaceOne, UpdateMany, UpdateOne
@@ -15,7 +14,7 @@ from taxii_fed.storage.mongo.openings import OpeningRows, Openings, Stamped
 from taxii_fed.storage.mongo.reader import MongoReader
 from taxii_fed.storage.mongo.schema import META, NODE
 from taxii_fed.storage.mongo.standing import NO_STANDING, rank_number, standing_columns
-from taxii_fed.storage.mongo.tables import Tables, key_of, one_of, pack
+from taxii_fed.storage.mongo.tables import Tables, key_of, one_of, pack, quarantine_identity
 from taxii_fed.storage.mongo.writing_versions import VersionWriter
 
 
@@ -182,10 +181,7 @@ class MongoWriter(VersionWriter, MongoReader):
 
     def quarantine_add(self, item: Quarantined) -> int:
         """Keep something apart (``id`` is ignored) and return its number; the same again has the number that it has."""
-        digest = hashlib.sha256(item.body).hexdigest()
-        identity = hashlib.sha256(
-            key_of(item.object_id, item.collection, item.giver, item.version, item.reason, digest).encode()
-        ).hexdigest()
+        identity = quarantine_identity(item.object_id, item.collection, item.giver, item.version, item.reason, item.body)
         there = self._tables.one("quarantine", {"identity": identity}, "_id")
         if there is not None:
             return int(there["_id"])

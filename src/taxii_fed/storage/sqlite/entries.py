@@ -15,19 +15,19 @@ from taxii_fed.storage.sqlite.names import Names, as_json
 from taxii_fed.storage.sqlite.pages import read_contents, read_page
 from taxii_fed.storage.sqlite.traits import is_derived, rank_of
 
-_ENTRY = """
+ENTRY_COLUMNS = """
     e.view, e.date_added, b.id, b.type, b.spec_version, b.version, b.version_text,
     CASE e.source WHEN e.object THEN b.id ELSE (SELECT id FROM object WHERE number = e.source) END,
     e.source_key, e.traits, e.rule, e.reasons, e.body, e.ended_at, e.ended_why"""
 
 _LIVE = f"""
-SELECT {_ENTRY}
+SELECT {ENTRY_COLUMNS}
 FROM json_each(:numbers) AS j
 CROSS JOIN entry AS e INDEXED BY entry_by_object ON e.object = j.value
 CROSS JOIN body AS b ON b.key = e.body
 WHERE e.source = e.object AND e.view IN (SELECT value FROM json_each(:views)) AND e.ended_at IS NULL
 UNION ALL
-SELECT {_ENTRY}
+SELECT {ENTRY_COLUMNS}
 FROM json_each(:numbers) AS j
 CROSS JOIN entry AS e INDEXED BY entry_by_source ON e.source = j.value AND e.source <> e.object
 CROSS JOIN body AS b ON b.key = e.body
@@ -35,7 +35,7 @@ WHERE e.view IN (SELECT value FROM json_each(:views)) AND e.ended_at IS NULL
 ORDER BY 1, 2"""
 
 _LIVE_BY_ID = f"""
-SELECT {_ENTRY}
+SELECT {ENTRY_COLUMNS}
 FROM json_each(:numbers) AS j
 CROSS JOIN entry AS e INDEXED BY entry_by_object ON e.object = j.value AND e.view = :view
 CROSS JOIN body AS b ON b.key = e.body
@@ -43,17 +43,17 @@ WHERE e.ended_at IS NULL
 ORDER BY 2"""
 
 _LEDGER = f"""
-SELECT {_ENTRY}
+SELECT {ENTRY_COLUMNS}
 FROM entry AS e INDEXED BY entry_by_object CROSS JOIN body AS b ON b.key = e.body
 WHERE e.object = :number
 UNION ALL
-SELECT {_ENTRY}
+SELECT {ENTRY_COLUMNS}
 FROM entry AS e INDEXED BY entry_by_source CROSS JOIN body AS b ON b.key = e.body
 WHERE e.source = :number AND e.source <> e.object
 ORDER BY 2, 1"""
 
 _WALK = f"""
-SELECT {_ENTRY}
+SELECT {ENTRY_COLUMNS}
 FROM entry AS e CROSS JOIN body AS b ON b.key = e.body
 WHERE e.view = :view AND e.date_added > :after AND (:ended OR e.ended_at IS NULL)
 ORDER BY e.date_added LIMIT :limit"""

@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from taxii_fed.core.errors import StoreError, StoreUnavailableError
-from taxii_fed.ports import Clock, Lease, Read, Reader, View, Writer
+from taxii_fed.ports import Clock, Lease, Moving, Read, Reader, View, Writer
 from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
 from taxii_fed.storage.sqlite.log import tidy_log
+from taxii_fed.storage.sqlite.moving import SqliteMoving
 from taxii_fed.storage.sqlite.names import Names, WordCache
 from taxii_fed.storage.sqlite.openings import Stamped, note_outlasted
 from taxii_fed.storage.sqlite.reader import SqliteReader
@@ -198,6 +199,18 @@ class SqliteStore:
         with self._read() as reader:
             views = reader.all_views()
         yield from views
+
+    @contextmanager
+    def moving(self) -> Iterator[Moving]:
+        """Open all of the store for a move: readers go on, writers wait."""
+        with self._alone() as db, _transaction(db):
+
+            def settle() -> None:
+                db.execute("COMMIT")
+                db.execute("BEGIN IMMEDIATE")
+
+            yield SqliteMoving(db, settle)
+        self._words = WordCache()
 
     def backup(self, path: str) -> None:
         """Write a consistent copy to a new file while others go on. Raises `StoreError` where the file is there already."""

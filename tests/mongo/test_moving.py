@@ -1,0 +1,192 @@
+"""A store moved to another kind of store and back: nothing that anybody can see tells one from the other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from httpkit.nodes import BANKING, ManualClock, TestNode, node_in, settings_in, write_config
+from nodekit import indicator, malware, relationship, stix_id
+from taxii_fed.core.errors import RefusedError, StoreError
+from taxii_fed.core.levels import Level
+from taxii_fed.ports import MOVED, DoorEvent, Offer, Read
+from taxii_fed.services.migrate import migrate
+from taxii_fed.storage.contract.builders import COLLECTION, new_version, object_id, quarantined
+from taxii_fed.storage.contract.builders import ManualClock as StoreClock
+from taxii_fed.storage.sqlite import SqliteStore
+from taxii_fed.web.app import create_app
+from taxii_fed.wiring import open_node
+
+
+class BrokenError(Exception):
+    pass
+
+
+def everything(store):
+    """All records of a store, those that have no order sorted."""
+    with store.moving() as moving:
+        found = {table: list(moving.take(table, 0)) for table in MOVED}
+    return {table: sorted(map(repr, rows)) for table, rows in found.items()}
+
+
+def fill(node):
+    """Give a node something of everything, by way of its services and past them."""
+    bank, staff = node.client("soar"), node.client("staff")
+    rows = [indicator(number) for number in range(6)] + [malware(7), indicator(1, version=3), indicator(20, level=Level.RED)]
+    rows.append(relationship(9, stix_id("indicator", 2), stix_id("malware", 7)))
+    assert bank.add(BANKING, *rows).json["failure_count"] == 0
+    assert bank.delete(f"collections/{BANKING}/objects/{stix_id('indicator', 3)}/").status == 200
+    assert staff.add(BANKING, indicator(30)).status == 202
+    node.node.eraser.erase(stix_id("indicator", 4))
+    with node.node.store.write() as writer:
+        writer.quarantine_add(quarantined(1, body=b"kept apart"))
+        writer.quarantine_remove([writer.quarantine_add(quarantined(2))])
+        writer.note_door(
+            [DoorEvent(at=1, collection=COLLECTION, object_id=object_id(1), version_text="t", giver="peer:x:y", reason="r")]
+        )
+        (key,) = writer.add_versions([new_version(1, 0, spec_version="2.0")])
+        writer.add_offers([Offer(key, "peer:x:y", ("a", "b"))])
+        writer.set_homes({object_id(1): "peer:x"})
+        writer.note_given([(object_id(2), 5, b"d" * 32)])
+        writer.approve(COLLECTION, object_id(1), 5, "embargo", "bank", "alice", 1)
+        writer.add_wakes(COLLECTION, [(10**15, object_id(1))])
+        writer.put_doc("kind", "name", {"a.b": 2**60, "$c": None})
+        writer.refuse([b"m" * 32], 1)
+    node.node.store.note_reads([Read(1, "reader", "reader", 5, 9, 1, "::1"), Read(1, "reader", "reader", 50, 90, 1, "::1")])
+    assert node.node.store.lease("pull", "a", 10, 0) is not None
+
+
+def answers(node):
+    """What clients get, with a page that goes on from a cursor."""
+    found = {}
+    for account in ("reader", "staff", "partner"):
+        client = node.client(account)
+        first = client.get(f"collections/{BANKING}/objects/", {"limit": 3, "match[version]": "all"})
+        rest = client.get(
+            f"collections/{BANKING}/objects/", {"limit": 100, "match[version]": "all", "next": first.json["next"]}
+        )
+        manifest = client.get(f"collections/{BANKING}/manifest/", {"match[version]": "all"})
+        one = client.get(f"collections/{BANKING}/objects/{stix_id('indicator', 1)}/versions/")
+        found[account] = [(each.status, each.headers.get("ETag"), each.body) for each in (first, rest, manifest, one)]
+    return found
+
+
+def over(store, folder):
+    settings, clock = settings_in(folder), ManualClock()
+    node = open_node(settings, clock=clock, store=store)
+    return TestNode(settings, clock, node, create_app(node, lambda _: None))
+
+
+@pytest.fixture
+def filled(tmp_path):
+    (tmp_path / "from").mkdir()
+    node = node_in(tmp_path / "from")
+    fill(node)
+    yield node
+    node.node.close()
+
+
+@pytest.mark.invariant("I2", "I7", "I8")
+def test_a_store_is_moved_to_mongodb_and_back_and_nobody_notices(filled, store_factory, tmp_path):
+    source = filled.node.store
+    before, told = everything(source), answers(filled)
+    there = store_factory(StoreClock())
+    counts = migrate(source, there)
+    assert everything(there) == before
+    assert counts["entry"] == len(before["entry"])
+    moved = over(there, tmp_path)
+    assert answers(moved) == told
+    assert moved.node.planner.verify() == []
+    back = SqliteStore(tmp_path / "back.db", clock=StoreClock())
+    migrate(there, back)
+    assert everything(back) == before
+    again = over(back, tmp_path)
+    assert answers(again) == told
+    again.node.close()
+
+
+@pytest.mark.invariant("I2")
+def test_a_moved_store_goes_on_where_the_old_one_stood(filled, store_factory, tmp_path):
+    there = store_factory(StoreClock())
+    migrate(filled.node.store, there)
+    with there.read() as reader:
+        heads = {view.id: view.head for view in there.iterate_views()}
+        keys = [
+            known.key
+            for rows in reader.known([stix_id("indicator", number) for number in range(40)]).values()
+            for known in rows
+        ]
+    moved = over(there, tmp_path)
+    assert moved.client("soar").add(BANKING, indicator(500)).json["failure_count"] == 0
+    with there.read() as reader:
+        (known,) = reader.known([stix_id("indicator", 500)])[stix_id("indicator", 500)]
+        assert known.key > max(keys)
+        assert all(view.head > heads[view.id] for view in there.iterate_views() if view.head != heads[view.id])
+        assert any(view.head > heads[view.id] for view in there.iterate_views())
+    with there.write() as writer:
+        assert writer.quarantine_add(quarantined(3)) == 3
+        assert writer.create_view(COLLECTION) not in heads
+    taken = there.lease("pull", "b", 10, 10**9)
+    assert taken is not None
+    assert taken.fence == 2
+
+
+@pytest.mark.parametrize("table", ["body", "entry", "doc"])
+def test_a_move_that_breaks_off_goes_on_from_there_and_is_not_served_meanwhile(filled, store_factory, tmp_path, table):
+    source, there = filled.node.store, store_factory(StoreClock())
+
+    def break_off(name, _count):
+        if name == table:
+            raise BrokenError
+
+    with pytest.raises(BrokenError):
+        migrate(source, there, break_off)
+    with pytest.raises(StoreError, match="broken off"):
+        over(there, tmp_path)
+    seen = Counter()
+    migrate(source, there, lambda name, count: seen.update([name]))
+    assert "home" not in seen or table == "body"
+    assert everything(there) == everything(source)
+
+
+def test_a_move_begins_anew_where_the_source_has_changed(filled, store_factory):
+    source, there = filled.node.store, store_factory(StoreClock())
+
+    def break_off(name, _count):
+        if name == "door":
+            raise BrokenError
+
+    with pytest.raises(BrokenError):
+        migrate(source, there, break_off)
+    assert filled.client("soar").delete(f"collections/{BANKING}/objects/{stix_id('indicator', 0)}/").status == 200
+    migrate(source, there)
+    assert everything(there) == everything(source)
+
+
+def test_a_store_that_holds_a_node_is_not_overwritten(filled, store_factory, tmp_path):
+    there = store_factory(StoreClock())
+    over(there, tmp_path)
+    before = everything(there)
+    with pytest.raises(RefusedError, match="holds a node already"):
+        migrate(filled.node.store, there)
+    assert everything(there) == before
+
+
+def test_the_command_moves_the_store_of_a_configuration(store_factory, tmp_path):
+    config = write_config(tmp_path, lambda text: text)
+    node = node_in(tmp_path)
+    fill(node)
+    node.node.close()
+    (tmp_path / "url").write_text(store_factory.url + "\n")
+    command = [sys.executable, "-m", "taxii_fed", "--config", str(config), "migrate", f"@{tmp_path / 'url'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "in all" in done.stdout
+    there = store_factory(StoreClock())
+    source = SqliteStore(tmp_path / "taxii-fed.db", clock=StoreClock())
+    assert json.dumps(everything(there)) == json.dumps(everything(source))
+    source.close()
