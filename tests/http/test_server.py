@@ -238,6 +238,7 @@ def test_a_request_that_is_sent_too_slowly_loses_its_connection(monkeypatch: pyt
     slow, answering, stuck = _Connection(), _Connection(), _Connection()
     worker = object.__new__(Worker)
     worker.keepalived_conns = []
+    worker._waiting = set()
     now = time.monotonic()
     worker._begun = {slow: now - 30, answering: now - 30, stuck: now - server_module.ANSWER_SECONDS - 1}
     worker._deadlines = {slow: now - 1, answering: now + 60, stuck: now - 1}
@@ -251,6 +252,35 @@ def test_a_request_that_is_sent_too_slowly_loses_its_connection(monkeypatch: pyt
     for connection in (slow, answering, stuck):
         connection.sock.close()
         connection.client.close()
+
+
+@pytest.mark.parametrize("crowded", [True, False])
+def test_a_head_that_dawdles_is_given_less_time_while_others_wait_for_a_thread(crowded: bool):
+    dawdling, sending = _Connection(), _Connection()
+    worker = object.__new__(Worker)
+    worker.keepalived_conns = []
+    worker._waiting = {_Connection()} if crowded else set()
+    now = time.monotonic()
+    worker._begun = dict.fromkeys((dawdling, sending), now - server_module.HURRIED_HEAD_SECONDS - 1)
+    worker._deadlines = {sending: now + 60}
+    worker.murder_keepalived()
+    sending.client.sendall(b"x")
+    assert sending.sock.recv(1) == b"x"
+    if not crowded:
+        dawdling.client.sendall(b"x")
+    assert dawdling.sock.recv(1) == (b"" if crowded else b"x")
+    for connection in (dawdling, sending, *worker._waiting):
+        connection.sock.close()
+        connection.client.close()
+
+
+def test_many_who_send_half_a_head_keep_nobody_waiting(plain: Served):
+    halves = [plain.connect() for _ in range(24)]
+    for connection in halves:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+    assert requests.get(plain.url + "/livez", timeout=server_module.HEAD_SECONDS - 1).status_code == 200
+    for connection in halves:
+        connection.close()
 
 
 # -- signals ------------------------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ from taxii_fed.web.taxii import TaxiiApp
 
 HEAD_SECONDS = 20.0
 """For a connection to be set up and the head of a request to arrive."""
+HURRIED_HEAD_SECONDS = 2.0
+"""The same while other connections wait for a thread: whoever says nothing, or little, must not keep them waiting."""
 BODY_SECONDS = 120.0
 """For the body to arrive after it."""
 ANSWER_SECONDS = 600.0
@@ -114,20 +116,28 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadlines: dict[Any, float] = {}
+        self._waiting: set[Any] = set()
         self._begun: dict[Any, float] = {}
+        self._deadlines: dict[Any, float] = {}
+        """When the body must have arrived; none before the head has."""
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Let a connection wait for a thread."""
+        self._waiting.add(conn)
+        super().enqueue_req(conn)
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection."""
+        self._waiting.discard(conn)
         self._begun[conn] = time.monotonic()
-        self._deadlines[conn] = self._begun[conn] + HEAD_SECONDS
         try:
             result = super().handle(conn)
             if result is False:
                 _linger(conn.sock)
             return result
         finally:
-            del self._deadlines[conn], self._begun[conn]
+            self._deadlines.pop(conn, None)
+            del self._begun[conn]
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve a request whose head has arrived; return whether the connection can be kept."""
@@ -142,10 +152,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Close what has idled or dawdled too long; gunicorn calls this about once a second."""
         super().murder_keepalived(force)
         now = time.monotonic()
-        for conn, deadline in list(self._deadlines.items()):
-            if now > self._begun.get(conn, now) + ANSWER_SECONDS:
+        head_seconds = HURRIED_HEAD_SECONDS if self._waiting else HEAD_SECONDS
+        for conn, begun in list(self._begun.items()):
+            if now > begun + ANSWER_SECONDS:
                 _shut(conn.sock, socket.SHUT_RDWR)
-            elif now > deadline:
+            elif now > self._deadlines.get(conn, begun + head_seconds):
                 # The thread that waits for bytes sees the end of them; one that still writes its answer may go on.
                 _shut(conn.sock, socket.SHUT_RD)
 
