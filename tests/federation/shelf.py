@@ -91,6 +91,9 @@ class Shelf:
         self._leases[name] = Lease(name, owner, fence, now + int(seconds * 1_000_000))
         return self._leases[name]
 
+    def lease_holder(self, name: str) -> Lease | None:
+        return self._leases.get(name)
+
     def release(self, lease: Lease) -> None:
         if self._leases.get(lease.name, lease).owner == lease.owner:
             self._leases.pop(lease.name, None)
