@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 from taxii_fed.core.facts import LOCAL, Facts
 from taxii_fed.core.levels import Level
@@ -129,7 +129,7 @@ def audience_of(in_force: InForce, party: Party, collection: str, now: int) -> A
 
 def _signature(audience: Audience) -> str:
     terms = [
-        [kind, *sorted(json.dumps(_terms(rule), sort_keys=True) for rule in rules)]
+        [kind, *sorted(_terms(rule) for rule in rules)]
         for kind, rules in (
             ("share", audience.share),
             ("never", audience.never),
@@ -141,13 +141,14 @@ def _signature(audience: Audience) -> str:
     return hashlib.sha256(json.dumps([terms, audience.party]).encode()).hexdigest()
 
 
-def _terms(rule: Rule) -> dict[str, object]:
+@lru_cache(maxsize=4096)
+def _terms(rule: Rule) -> str:
     doc: dict[str, object] = to_doc(rule)
     for key in ("to", "collections", "from_at"):
         doc.pop(key, None)
     if not isinstance(rule, Hold):
         doc.pop("until_at", None)
-    return doc
+    return json.dumps(doc, sort_keys=True)
 
 
 class Reach:
@@ -211,7 +212,8 @@ class Judge:
         self.meanings = meanings
         self._approvals = approvals
         self._remembered: dict[object, Verdict] = {}
-        whats = [rule.what for rules in (audience.share, audience.never, audience.hold, audience.change) for rule in rules]
+        kinds = (audience.share, audience.never, audience.hold, audience.change, audience.lapsed)
+        whats = [rule.what for rules in kinds for rule in rules]
         flat = list(_flat(whats))
         self._dated = any(what.expired is not None for what in flat)
         self._single = bool(audience.party) or any(what.id for what in flat)
