@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodekit import NODE_IDENTITY, in_force, indicator, open_kit, stix_id
+from nodekit import NODE_IDENTITY, in_force, indicator, malware, open_kit, relationship, stix_id
 from taxii_fed.core.levels import Level
 from taxii_fed.core.rules import Change, Party, Share
 
@@ -48,5 +48,17 @@ def test_the_link_goes_with_the_copy(tmp_path):
     kit.put_in_force(rules())
     types = [obj["type"] for obj in kit.view("peer") if obj["type"] != "note"]
     assert types == ["indicator"]
+    assert kit.planner.verify() == []
+    kit.store.close()
+
+
+def test_what_refers_to_a_linked_copy_later_names_the_copy(tmp_path):
+    kit = open_kit(tmp_path, rules(Change(name="coarser", generalise_v4=24, link=True)))
+    first = indicator(1, pattern=ADDRESS)
+    kit.publish({**first, "created": first["modified"]}, malware(1))
+    kit.publish(relationship(1, stix_id("indicator", 1), stix_id("malware", 1)))
+    copy = next(obj for obj in kit.view("peer") if obj["type"] == "indicator")
+    sources = [obj["source_ref"] for obj in kit.view("peer") if obj.get("relationship_type") == "related-to"]
+    assert sources == [copy["id"]]
     assert kit.planner.verify() == []
     kit.store.close()

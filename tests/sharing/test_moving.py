@@ -183,3 +183,19 @@ def test_a_party_that_leaves_and_comes_back_with_its_old_cursor_ends_with_its_se
     assert bee.got == kit.dated("bee")
     assert kit.clock.now() > START
     kit.store.close()
+
+
+@pytest.mark.invariant("I2")
+def test_a_collection_that_gets_another_name_with_other_rules_keeps_what_stays(tmp_path):
+    ant = Party(name="ant", role="bank")
+    share = Share(name="banks", to=To(role=("bank",)), collections=("banking",), up_to=Level.GREEN, relayed_up_to=Level.GREEN)
+    kit = open_kit(tmp_path, in_force(parties=(ant,), share=(share,)))
+    kit.publish(indicator(1), indicator(2, labels=["victim"]))
+    held = {name: date for (name, _), date in kit.dated("ant").items()}
+    veto = Never(name="victims", what=What(label=("victim",)))
+    renamed = in_force(parties=(ant,), share=(replace(share, collections=("banks",)),), never=(veto,))
+    kit.clock.pass_(5)
+    kit.put_in_force(replace(renamed, collections={"banks": replace(BANKING, name="banks")}))
+    left = {name: date for (name, _), date in kit.dated("ant").items() if not name.startswith("note--")}
+    assert left == {stix_id("indicator", 1): held[stix_id("indicator", 1)]}
+    kit.store.close()

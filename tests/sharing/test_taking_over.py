@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from nodekit import BANKING, in_force, indicator, open_kit
+from nodekit import BANKING, START, in_force, indicator, open_kit, stix_id
 from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Party, Share, To, to_doc
+from taxii_fed.core.rules import Membership, Never, Party, Share, To, What, to_doc
 
 ANT, BEE = Party(name="ant", role="bank"), Party(name="bee", role="bank")
 BANKS = Share(name="banks", to=To(role=("bank",)), up_to=Level.GREEN, relayed_up_to=Level.GREEN)
@@ -60,4 +60,41 @@ def test_parties_that_part_before_anything_was_published_get_views_of_their_own(
     assert len(kit.view("ant")) == 2
     assert len(kit.view("bee")) == 1
     assert kit.planner.verify() == []
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+def test_what_takes_effect_at_once_leaves_a_date_that_has_passed_to_be_carried_out(tmp_path):
+    member = replace(ANT, communities=(Membership("ring", None, START + 100_000_000),))
+    ring = Share(name="ring", to=To(community=("ring",)), up_to=Level.AMBER, relayed_up_to=Level.GREEN)
+    rules = in_force(parties=(member, BEE), share=(BANKS, ring))
+    kit = open_kit(tmp_path, rules)
+    kit.publish(indicator(1, level=Level.AMBER), indicator(2))
+    assert len(kit.view("ant")) == 2
+    kit.clock.pass_(200)
+    assert adopt(kit, replace(rules, collections={"banking": replace(BANKING, title="Banks")})).same
+    kit.waker.wake_due()
+    assert {obj["id"] for obj in kit.view("ant") if obj["type"] != "note"} == {stix_id("indicator", 2)}
+    assert kit.planner.verify() == []
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"share": (BANKS, replace(BANKS, name="later", up_to=Level.AMBER, from_at=START + 100_000_000))},
+        {"share": (BANKS,), "never": (Never(name="later", what=What(type=("indicator",)), from_at=START + 100_000_000),)},
+        {"share": (replace(BANKS, until_at=START + 100_000_000),)},
+    ],
+    ids=["a share", "a veto", "an end"],
+)
+def test_what_will_move_entries_at_a_later_date_waits_too(tmp_path, later):
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))
+    kit.publish(indicator(1), indicator(2, level=Level.AMBER))
+    held = kit.dated("ant")
+    assert adopt(kit, in_force(parties=(ANT,), **later)).moves
+    kit.clock.pass_(200)
+    kit.waker.wake_due()
+    assert kit.dated("ant") == held
     kit.store.close()

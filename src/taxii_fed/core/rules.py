@@ -7,6 +7,7 @@ Times are instants in microseconds; ``until_at`` is exclusive.
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -173,6 +174,13 @@ class InForce:
     change: tuple[Change, ...] = ()
     anonymous: str = ""
     """The party whose views readers without credentials get; empty: none."""
+
+    def dates(self) -> Iterator[int]:
+        """Yield every instant (µs) at which a rule or a membership begins or ends."""
+        rules: tuple[Rule, ...] = (*self.share, *self.never, *self.hold, *self.change)
+        spans = [(rule.from_at, rule.until_at) for rule in rules]
+        spans += [(each.from_at, each.until_at) for party in self.parties.values() for each in party.communities]
+        yield from (at for span in spans for at in span if at is not None)
 
 
 def to_doc(value: Any) -> Any:

@@ -13,19 +13,19 @@ So at no instant is more visible than before or after. The passing of a date in 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from taxii_fed.core.errors import RefusedError, StoreUnavailableError
 from taxii_fed.core.facts import Json
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
-from taxii_fed.core.sharing import Audience, audience_of
+from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
-from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.leases import owner, take
 from taxii_fed.services.rerun import rerun
-from taxii_fed.services.settle import GROUPING, TRANSITION, Settler, copy_documents, refresh_wakes
+from taxii_fed.services.settle import GROUPING, TRANSITION, Settler, copy_documents, grouped_at, refresh_wakes
 
 APPLY = "apply"
 CURRENT = "current"
@@ -80,7 +80,8 @@ class Governor:
             standing = self.standing(writer, coming, fingerprint)
             if standing.same or standing.moves:
                 return standing
-            self._switch(writer, to_doc(coming), fingerprint, self._clock.now(), ())
+            # As of the last grouping: dates that have passed since are still to be carried out, entries and all.
+            self._switch(writer, to_doc(coming), fingerprint, None, ())
         return Standing(same=True, moves=False)
 
     def standing(self, reader: Reader, coming: InForce, fingerprint: str) -> Standing:
@@ -103,34 +104,45 @@ class Governor:
         ):
             return True
         now = self._clock.now()
-        by_id = {each.id: each for each in coming.collections.values()}
+        ahead = sorted({at for at in (*present.dates(), *coming.dates()) if at > now})
         for collection in present.collections.values():
             readers = reader.readers(collection.id)
-            after = by_id.get(collection.id)
+            after = collection_by_id(coming, collection.id)
             if not reader.walk(collection.id, "", 1).ids:
                 continue
             if after is None or any(name not in coming.parties for name in readers):
                 return bool(readers)
-            held = {
-                name: audience_of(present, present.parties[name], collection.name, now).signature
-                for name in readers
-                if name in present.parties
-            }
-            known = set(held.values())
-            for name, party in coming.parties.items():
-                audience = audience_of(coming, party, after.name, now)
-                if (name in readers and audience.signature != held.get(name)) or (
-                    name not in readers
-                    and audience.reads
-                    and (audience.signature not in known or reader.past_views(collection.id, name))
-                ):
-                    return True
+            instants = {grouped_at(reader, collection.id, now), now, *ahead}
+            if any(self._moves_at(reader, readers, (present, collection), (coming, after), at) for at in instants):
+                return True
         return any(
-            audience_of(coming, party, each.name, now).reads and reader.walk(each.id, "", 1).ids
+            audience_of(coming, party, each.name, at).reads and reader.walk(each.id, "", 1).ids
             for each in coming.collections.values()
-            if each.id not in {known.id for known in present.collections.values()}
+            if collection_by_id(present, each.id) is None
             for party in coming.parties.values()
+            for at in (now, *ahead)
         )
+
+    def _moves_at(
+        self,
+        reader: Reader,
+        readers: Collection[str],
+        present: tuple[InForce, CollectionTerms],
+        coming: tuple[InForce, CollectionTerms],
+        at: int,
+    ) -> bool:
+        """Return whether somebody would get something else at ``at`` than under the rules in force; joining a view that stands is not."""
+        (before, collection), (after, renamed) = present, coming
+        held = {name: audience_of(before, party, collection.name, at).signature for name, party in before.parties.items()}
+        known = {held[name] for name in readers if name in held}
+        for name, party in after.parties.items():
+            audience = audience_of(after, party, renamed.name, at)
+            if audience.signature == held.get(name, NOBODY.signature):
+                continue
+            joins = name not in readers and audience.signature in known and not reader.past_views(collection.id, name)
+            if not joins:
+                return True
+        return False
 
     # -- apply --------------------------------------------------------------------------------------------------------------
 
@@ -145,7 +157,7 @@ class Governor:
                 if under_way is not None and under_way["fingerprint"] != fingerprint:
                     raise RefusedError("Another change of rules is under way; finish it first with `taxii-fed apply --resume`.")
                 if under_way is None:
-                    writer.put_doc(APPLY, CURRENT, self._plan_doc(to_doc(coming), fingerprint))
+                    writer.put_doc(APPLY, CURRENT, self._plan_doc(to_doc(coming), fingerprint, self._clock.now()))
             self._run(held, progress)
 
     def resume(self, progress: Callable[[str, int], None] | None = None) -> bool:
@@ -157,19 +169,24 @@ class Governor:
             self._run(held, progress)
         return True
 
-    def regroup(self) -> None:
-        """Carry out the passing of dates in rules and memberships: the same rules, as of now."""
+    def regroup(self, due: int) -> None:
+        """Carry out the passing of dates in rules and memberships up to ``due`` (µs) at least: the same rules, as of now.
+
+        A change that stopped half way comes first: it was planned as of its own time, when these dates lay ahead.
+        """
         with self._lease() as held:
+            self._run(held, None)
             with self._store.write() as writer:
                 applied = writer.in_force()
                 if applied is None:
                     return
-                if writer.doc(APPLY, CURRENT) is None:
-                    writer.put_doc(APPLY, CURRENT, self._plan_doc(applied.doc, applied.fingerprint))
+                _require_unchanged(writer, None)
+                at = max(due, self._clock.now())
+                writer.put_doc(APPLY, CURRENT, self._plan_doc(applied.doc, applied.fingerprint, at))
             self._run(held, None)
 
-    def _plan_doc(self, doc: Json, fingerprint: str) -> Json:
-        return {"doc": doc, "fingerprint": fingerprint, "at": self._clock.now(), "stage": SPLIT}
+    def _plan_doc(self, doc: Json, fingerprint: str, at: int) -> Json:
+        return {"doc": doc, "fingerprint": fingerprint, "at": at, "stage": SPLIT}
 
     def _lease(self) -> _Held:
         return _Held(self._store, owner(), self._clock)
@@ -184,8 +201,9 @@ class Governor:
             if stage == SPLIT:
                 self._split(change)
             elif stage == WITHDRAW:
-                self._walk(held, change, _ONE_PASS, TIGHTENED, progress)
+                change = self._walk(held, change, _ONE_PASS, TIGHTENED, progress)
                 with self._store.write() as writer:
+                    _require_unchanged(writer, change)
                     made = self._switch(writer, change["doc"], change["fingerprint"], change["at"], change["moving"])
                     moving = {
                         each: [*change["moving"].get(each, ()), *made.get(each, ())] for each in {**change["moving"], **made}
@@ -193,8 +211,9 @@ class Governor:
                     after = {**change, "stage": RELEASE, "doc": None, "moving": moving, "place": None}
                     writer.put_doc(APPLY, CURRENT, after)
             else:
-                self._walk(held, change, _PASSES, "", progress)
+                change = self._walk(held, change, _PASSES, "", progress)
                 with self._store.write() as writer:
+                    _require_unchanged(writer, change)
                     writer.put_doc(APPLY, CURRENT, None)
 
     # -- step 1 -------------------------------------------------------------------------------------------------------------
@@ -207,17 +226,17 @@ class Governor:
             collections = list(present.collections.values())
         moving = {each.id: self._split_collection(each, present, coming, change["at"]) for each in collections}
         with self._store.write() as writer:
+            _require_unchanged(writer, change)
             for collection_id in (each for each, views in moving.items() if views):
                 writer.put_doc(TRANSITION, collection_id, {"doc": change["doc"], "at": change["at"]})
             writer.put_doc(APPLY, CURRENT, {**change, "stage": WITHDRAW, "moving": moving, "place": None})
 
     def _split_collection(self, collection: CollectionTerms, present: InForce, coming: InForce, at: int) -> list[int]:
         """Give every view one outcome to come, and return the views whose outcome changes."""
-        after = next((each for each in coming.collections.values() if each.id == collection.id), None)
+        after = collection_by_id(coming, collection.id)
         with self._store.read() as reader:
             readers = reader.readers(collection.id)
-            grouped = reader.doc(GROUPING, collection.id)
-        before_at = int(grouped["at"]) if grouped else at
+            before_at = grouped_at(reader, collection.id, at)
         groups: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         leaving: list[str] = []
         everything = (present.markings, present.jurisdictions, present.identity) != (
@@ -292,8 +311,11 @@ class Governor:
         passes: Sequence[frozenset[str]],
         event: str,
         progress: Callable[[str, int], None] | None,
-    ) -> None:
-        """Settle every object of the moving views, in chunks, the place kept with each. One chunk is one transaction and one settling."""
+    ) -> Json:
+        """Settle every object of the moving views, in chunks, the place kept with each; return the change as it stands then.
+
+        One chunk is one transaction and one settling. As all of them get their turn, none draws in those that hang on what it means.
+        """
         place = change.get("place") or {"collection": 0, "pass": 0, "last": ""}
         moving = [(collection_id, views) for collection_id, views in sorted(change["moving"].items()) if views]
         done = 0
@@ -301,24 +323,32 @@ class Governor:
             held.renew()
             collection_id, views = moving[place["collection"]]
             with self._store.write() as writer:
+                _require_unchanged(writer, change)
                 tail = writer.walk(collection_id, place["last"], _CHUNK)
                 wanted = [each for each in tail.ids if _in_pass(each, passes[place["pass"]])]
-                self._settler.settle(writer, collection_id, wanted, self._clock.now(), event=event, only=views)
+                self._settler.settle(writer, collection_id, (), self._clock.now(), unchanged=wanted, event=event, only=views)
                 if tail.last:
                     place = {**place, "last": tail.last}
                 elif place["pass"] + 1 < len(passes):
                     place = {**place, "pass": place["pass"] + 1, "last": ""}
                 else:
                     place = {"collection": place["collection"] + 1, "pass": 0, "last": ""}
-                writer.put_doc(APPLY, CURRENT, {**change, "place": place})
+                change = {**change, "place": place}
+                writer.put_doc(APPLY, CURRENT, change)
             done += len(wanted)
             if progress is not None:
                 progress(change["stage"], done)
+        return change
 
     # -- step 3 -------------------------------------------------------------------------------------------------------------
 
-    def _switch(self, writer: Writer, doc: Json, fingerprint: str, at: int, moving: Iterable[str]) -> dict[str, list[int]]:
-        """Put rules in force and map every party to its view, all in the caller's transaction; return the new views by collection."""
+    def _switch(
+        self, writer: Writer, doc: Json, fingerprint: str, at: int | None, moving: Iterable[str]
+    ) -> dict[str, list[int]]:
+        """Put rules in force and map every party to its view, all in the caller's transaction; return the new views by collection.
+
+        ``at`` (µs) is when the dates of rules and memberships are judged; None: as of the last time that they were.
+        """
         applied = writer.in_force()
         coming = from_doc(InForce, doc)
         now = self._clock.now()
@@ -327,8 +357,9 @@ class Governor:
         made: dict[str, list[int]] = {}
         for collection in coming.collections.values():
             writer.put_doc(TRANSITION, collection.id, None)
-            writer.put_doc(GROUPING, collection.id, {"at": at})
-            made[collection.id] = self._map(writer, collection, coming, at)
+            since = at if at is not None else grouped_at(writer, collection.id, now)
+            writer.put_doc(GROUPING, collection.id, {"at": since})
+            made[collection.id] = self._map(writer, collection, coming, since)
         for collection_id in moving:
             writer.put_doc(TRANSITION, collection_id, None)
         return made
@@ -402,6 +433,12 @@ class _Held:
     def __exit__(self, *_: object) -> None:
         if self._lease is not None:
             self._store.release(self._lease)
+
+
+def _require_unchanged(reader: Reader, change: Json | None) -> None:
+    """Raise `StoreUnavailableError` where the change under way is not as this process left it: a lease that ran out was taken over."""
+    if reader.doc(APPLY, CURRENT) != change:
+        raise StoreUnavailableError("Another process has gone on with putting rules in force; try again shortly.")
 
 
 def _in_pass(object_id: str, types: frozenset[str]) -> bool:

@@ -76,11 +76,13 @@ class Region:
         views: Sequence[tuple[View, tuple[Audience, ...]]],
         touched: set[str],
         fresh: frozenset[str],
+        unchanged: frozenset[str] = frozenset(),
     ) -> None:
         self._keys = keys
         self._loaded = loaded
         self._views = views
-        self._touched = touched
+        self._changed = touched
+        self._touched = touched | unchanged
         self.fresh = fresh
         self._objects: set[str] = set()
         self._faces: dict[int, dict[str, Face]] = {view.id: {} for view, _ in views}
@@ -90,8 +92,8 @@ class Region:
         self._plain_results: dict[tuple[int, str, bool, int | None], Result] = {}
         self._named_plainly: set[tuple[str, Use]] = set()
         self._leaning: dict[str, bool] = {}
-        self.hidden: dict[str, set[str]] = {}
-        """Documents of `HIDDEN` as they are after judging."""
+        self._hidden_now: dict[str, set[str]] = {}
+        self._hidden_before: dict[str, frozenset[str]] = {}
         self.wakes: set[tuple[int, str]] = set()
 
     # -- growing ----------------------------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ class Region:
 
     def _follow_definitions(self, objects: set[str]) -> None:
         """A marking definition that comes or goes changes what its users mean."""
-        markings = {each for each in self._touched if each.startswith("marking-definition--") and each not in TLP_LEVELS}
+        markings = {each for each in self._changed if each.startswith("marking-definition--") and each not in TLP_LEVELS}
         if markings:
             users = self._loaded.reader.users(self._loaded.collection.id, markings, [Use.MARKING, Use.GRANULAR])
             objects.update(user for each in users.values() for user in each)
@@ -177,6 +179,7 @@ class Region:
             if after != before:
                 writer.put_doc(UNNAMEABLE, str(view.id), {"ids": sorted(after)})
                 moved |= after ^ before
+        moved &= self._changed
         if moved:
             users = writer.users(self._loaded.collection.id, moved, [Use.CREATOR])
             found = {user for each in users.values() for user in each}
@@ -427,11 +430,17 @@ class Region:
         if identity not in self._touched:
             if identity not in hidden:
                 return False
-            if self._objects <= self.fresh:
+            if not any(self._named_before(each, identity) for each in self._objects):
                 return True
         found = self._search_hiding(view, audience, identity)
         (hidden.add if found else hidden.discard)(identity)
         return found
+
+    def _named_before(self, object_id: str, identity: str) -> bool:
+        """Return whether an object of the region may have hidden this creator until now."""
+        return object_id not in self.fresh and any(
+            candidate.facts.created_by == identity for candidate in self._loaded.objects[object_id]
+        )
 
     def _search_hiding(self, view: View, audience: Audience, identity: str) -> bool:
         loaded = self._loaded
@@ -444,12 +453,18 @@ class Region:
                 return True
         return False
 
+    def moved_hidden(self) -> list[tuple[str, set[str]]]:
+        """Return the documents of `HIDDEN`, by name, that judging changed."""
+        return [(name, ids) for name, ids in self._hidden_now.items() if ids != self._hidden_before[name]]
+
     def _hidden(self, view: View, audience: Audience) -> set[str]:
         name = f"{view.id}:{audience.signature[:16]}"
-        hidden = self.hidden.get(name)
+        hidden = self._hidden_now.get(name)
         if hidden is None:
             doc = self._loaded.reader.doc(HIDDEN, name)
-            hidden = self.hidden[name] = set(doc["ids"] if doc is not None else ())
+            ids = frozenset(doc["ids"] if doc is not None else ())
+            hidden, self._hidden_before[name] = set(ids), ids
+            self._hidden_now[name] = hidden
         return hidden
 
     def _note_hidden(self, view: View, audience: Audience, judge: Judge, rest: Mapping[str, Sequence[Candidate]]) -> None:
@@ -490,7 +505,7 @@ class Region:
             for target in targets:
                 entries = rows.get(target)
                 if entries and target not in objects:  # what has no version any more is about to end
-                    newest = max(entries, key=lambda entry: entry.version)
+                    newest = max((entry for entry in entries if entry.source_key > 0), key=lambda entry: entry.version)
                     faces[target] = Face(Kind.DERIVED, newest.id) if newest.derived else Face(Kind.ORIGINAL, target)
                 else:
                     faces[target] = ABSENT if target in here or target in apart or target in gone else UNSEEN

@@ -14,7 +14,7 @@ from taxii_fed.core.closure import Candidate
 from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
-from taxii_fed.core.sharing import Audience, audience_of
+from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.difference import difference
 from taxii_fed.services.inforce import InForceCache, collection_by_id
@@ -40,6 +40,7 @@ class Settler:
         touched: Collection[str],
         now: int,
         *,
+        unchanged: Collection[str] = (),
         arrived: Mapping[str, list[Candidate]] | None = None,
         event: str = "",
         only: Collection[int] | None = None,
@@ -49,19 +50,20 @@ class Settler:
 
         Once in a transaction for a collection: what it opens can be read, and so taken away, only after the commit.
 
+        ``unchanged``: objects to be looked at again that are themselves as they were, so that what they mean to others stays.
         ``arrived``: objects with no version before this transaction, all their versions at hand. ``event``: why entries end, where
         the decision's own reason is not what happened (``rule-tightened``, ``deleted-at-origin``). ``notify``: tell readers of what ended.
         """
         in_force = self._cache.current(writer)
         collection = collection_by_id(in_force, collection_id) if in_force is not None else None
-        if in_force is None or collection is None or not touched:
+        if in_force is None or collection is None or not (touched or unchanged):
             return
         loaded = Loaded(writer, collection, in_force, now)
         if arrived:
             loaded.objects.update(arrived)
-        loaded.load(touched)
+        loaded.load({*touched, *unchanged})
         views = [view for view in self.audiences(writer, in_force, collection, now) if only is None or view[0].id in only]
-        region = Region(self.keys, loaded, views, set(touched), frozenset(arrived or ()))
+        region = Region(self.keys, loaded, views, set(touched), frozenset(arrived or ()), frozenset(unchanged))
         objects = region.grow(writer)
         live = writer.live([view.id for view, _ in views], objects - region.fresh)
         for view, audiences in views:
@@ -72,7 +74,7 @@ class Settler:
                 change = self._told(writer, loaded, view, change, rows, region.fresh)
             writer.change(view.id, change)
             writer.note_given(given)
-        for name, hidden in region.hidden.items():
+        for name, hidden in region.moved_hidden():
             writer.put_doc(HIDDEN, name, {"ids": sorted(hidden)})
         if region.wakes:
             writer.add_wakes(collection.id, sorted(region.wakes))
@@ -89,8 +91,7 @@ class Settler:
         readers: dict[int, list[str]] = defaultdict(list)
         for party, view_id in writer.readers(collection.id).items():
             readers[view_id].append(party)
-        grouped = writer.doc(GROUPING, collection.id)
-        at = int(grouped["at"]) if grouped else now
+        at = grouped_at(writer, collection.id, now)
         transition = writer.doc(TRANSITION, collection.id)
         result: list[tuple[View, tuple[Audience, ...]]] = []
         for view in writer.views(collection.id):
@@ -99,7 +100,7 @@ class Settler:
                 continue
             found = [audience_of(in_force, in_force.parties[parties[0]], collection.name, at)]
             if transition is not None:
-                found.extend(coming_audiences(transition, parties, collection.name))
+                found.extend(coming_audiences(transition, parties, collection.id))
             result.append((view, tuple({audience.signature: audience for audience in found}.values())))
         return result
 
@@ -139,9 +140,20 @@ def refresh_wakes(writer: Writer, collection_id: str) -> None:
             writer.set_wake(view.id, wake_at)
 
 
-def coming_audiences(transition: Json, parties: Iterable[str], collection: str) -> list[Audience]:
+def grouped_at(reader: Reader, collection_id: str, now: int) -> int:
+    """Return the instant (µs) as of which the dates of rules and memberships were last carried out, ``now`` where they never were."""
+    grouped = reader.doc(GROUPING, collection_id)
+    return int(grouped["at"]) if grouped else now
+
+
+def coming_audiences(transition: Json, parties: Iterable[str], collection_id: str) -> list[Audience]:
     """Return the audiences that the parties of a view will be under the rules that are about to be in force."""
     coming = from_doc(InForce, transition["doc"])
+    collection = collection_by_id(coming, collection_id)
+    if collection is None:
+        return [NOBODY]
     return [
-        audience_of(coming, coming.parties[name], collection, transition["at"]) for name in parties if name in coming.parties
+        audience_of(coming, coming.parties[name], collection.name, transition["at"])
+        for name in parties
+        if name in coming.parties
     ]

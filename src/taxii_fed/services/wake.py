@@ -44,8 +44,9 @@ class Waker:
             if not due:
                 return done
             done += len(due)
-            if any(not object_id for _, _, object_id in due):
-                self._governor.regroup()
+            boundaries = [at for _, at, object_id in due if not object_id]
+            if boundaries:
+                self._governor.regroup(max(boundaries))
             by_collection: dict[str, list[tuple[int, str]]] = defaultdict(list)
             for collection, at, object_id in due:
                 by_collection[collection].append((at, object_id))
@@ -55,6 +56,10 @@ class Waker:
     def _carry_out(self, collection: str, wakes: list[tuple[int, str]]) -> None:
         with self._store.write() as writer:
             now = self._clock.now()
+            waiting = {(at, object_id) for name, at, object_id in writer.wakes(wakes[-1][0], _CHUNK) if name == collection}
+            wakes = [each for each in wakes if each in waiting]
+            if not wakes:  # somebody else was faster
+                return
             writer.remove_wakes(collection, wakes)
             objects = {object_id for _, object_id in wakes if object_id}
             for view in writer.views(collection):

@@ -1,0 +1,98 @@
+"""Dates that pass while something else goes on, and rules whose time is over (I6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nodekit import START, in_force, indicator, open_kit, stix_id
+from taxii_fed.core.errors import StoreUnavailableError
+from taxii_fed.core.levels import Level
+from taxii_fed.core.rules import Change, Membership, Never, Party, Share, To, What
+from taxii_fed.core.timestamps import format_stix
+
+SECOND = 1_000_000
+ANT = Party(name="ant", role="bank")
+BANKS = Share(name="banks", to=To(role=("bank",)), up_to=Level.GREEN, relayed_up_to=Level.GREEN)
+RING = Share(name="ring", to=To(community=("ring",)), up_to=Level.AMBER, relayed_up_to=Level.GREEN)
+MEMBER = replace(ANT, communities=(Membership("ring", None, START + 100 * SECOND),))
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+def sees(kit, party="ant"):
+    return {obj["id"] for obj in kit.view(party) if obj["type"] != "note"}
+
+
+@pytest.mark.invariant("I5", "I6")
+def test_a_membership_that_ends_while_a_change_lies_half_done_ends(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(MEMBER,), share=(BANKS, RING)))
+    kit.publish(indicator(1, level=Level.AMBER), indicator(2))
+    assert len(sees(kit)) == 2
+
+    def killed(_stage, _done):
+        raise KilledError
+
+    veto = Never(name="victims", what=What(label=("victim",)))
+    with pytest.raises(KilledError):
+        kit.governor.apply(in_force(parties=(MEMBER,), share=(BANKS, RING), never=(veto,)), "coming", killed)
+    kit.clock.pass_(200)
+    kit.waker.wake_due()
+    assert sees(kit) == {stix_id("indicator", 2)}
+    assert kit.planner.verify() == []
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+def test_a_membership_ends_though_the_clock_goes_back_on_the_way(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(MEMBER,), share=(BANKS, RING)))
+    kit.publish(indicator(1, level=Level.AMBER), indicator(2))
+    kit.clock.pass_(50)
+    kit.governor.regroup(START + 100 * SECOND)
+    assert sees(kit) == {stix_id("indicator", 2)}
+    kit.store.close()
+
+
+@pytest.mark.invariant("I5")
+def test_a_process_that_slept_through_the_end_of_its_lease_does_not_bring_its_change_back(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))
+    kit.publish(indicator(1), indicator(2, level=Level.AMBER))
+    looser = in_force(parties=(ANT,), share=(replace(BANKS, up_to=Level.AMBER),))
+    slept = []
+
+    def sleep(_stage, _done):
+        if not slept:
+            slept.append(True)
+            kit.clock.pass_(3600)
+            kit.governor.resume()
+            kit.put_in_force(in_force(parties=(ANT,), share=(BANKS,)))
+
+    with pytest.raises(StoreUnavailableError):
+        kit.governor.apply(looser, "looser", sleep)
+    assert sees(kit) == {stix_id("indicator", 1)}
+    assert not kit.governor.resume()
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+def test_a_change_whose_time_is_over_withholds_what_it_was_about_and_nothing_like_it(tmp_path):
+    over = Change(name="shorter", what=What(id=(stix_id("indicator", 2),)), drop=("description",), until_at=START - SECOND)
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), change=(over,)))
+    kit.publish(indicator(1, description="x"), indicator(2, description="x"))
+    assert sees(kit) == {stix_id("indicator", 1)}
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+def test_a_change_whose_time_is_over_withholds_what_expires_since(tmp_path):
+    over = Change(name="shorter", what=What(expired=True), drop=("description",), until_at=START - SECOND)
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), change=(over,)))
+    kit.publish(indicator(1, valid_until=format_stix(START + 50 * SECOND)), indicator(2))
+    assert len(sees(kit)) == 2
+    kit.clock.pass_(100)
+    kit.waker.wake_due()
+    assert sees(kit) == {stix_id("indicator", 2)}
+    kit.store.close()
