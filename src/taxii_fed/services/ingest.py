@@ -16,6 +16,7 @@ from taxii_fed.core import jsontext
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.checks import check_strict
 from taxii_fed.core.closure import Candidate
+from taxii_fed.core.derive import observable_id
 from taxii_fed.core.door import KnownHere, PeerTerms, Ruling, home_of, marked_level, overlay, rule
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
 from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, Use, facts_of, uses_of
@@ -116,7 +117,8 @@ class _Context:
     digests: dict[tuple[str, int, str], list[tuple[str, bytes, Provenance, int]]]
     homes: dict[str, str]
     refused: set[bytes]
-    made_here: set[str]
+    given: dict[str, list[tuple[int, bytes]]]
+    """(version, digest) of the copies that this node gave out under ids that it has no versions of."""
     before: set[str]
     """Ids that have a version in the collection."""
     apart: dict[str, list[Quarantined]]
@@ -353,7 +355,7 @@ class Ingest:
         writer.remove_versions([version.key for version in versions])
         left = writer.versions(collection.id, ids)
         writer.refuse([self._keys.gone_mark(collection.id, each) for each in ids if not left.get(each)], now)
-        self._settler.settle(writer, collection.id, ids | named, now, event=event)
+        self._settler.settle(writer, collection.id, ids, now, unchanged=named, event=event)
 
     # -- the door ----------------------------------------------------------------------------------------------------------
 
@@ -396,13 +398,14 @@ class Ingest:
                 if row.collection == collection.id:
                     before.add(object_id)
         unseen = ids - before
-        apart = {each: reader.quarantine(object_id=each) for each in reader.quarantined_ids(collection.id, ids)}
+        apart = {
+            each: reader.quarantine(collection=collection.id, object_id=each)
+            for each in reader.quarantined_ids(collection.id, ids)
+        }
         marks = {self._keys.gone_mark(collection.id, each) for each in unseen}
         marks |= {self._keys.mark(facts.id, facts.version) for facts in arriving}
         marks |= {self._keys.erased_mark(each) for each in unseen}
-        return _Context(
-            digests, reader.homes(ids), reader.refused(marks), set(reader.given(unseen - known.keys())), before, apart
-        )
+        return _Context(digests, reader.homes(ids), reader.refused(marks), reader.given(unseen - known.keys()), before, apart)
 
     def _admit(
         self,
@@ -425,7 +428,7 @@ class Ingest:
             digests=tuple((where, what) for where, what, _, _ in rows),
             home=home,
             deleted=self._keys.mark(facts.id, facts.version) in context.refused,
-            made_here=facts.id in context.made_here,
+            made_here=_made_here(facts, arrival, source, context),
             erased=self._keys.erased_mark(facts.id) in context.refused,
         )
         ruling = rule(
@@ -565,7 +568,12 @@ class Ingest:
             )
             for object_id, rows in batch.arrived.items()
         }
-        fresh = {object_id: rows for object_id, rows in arrived.items() if object_id not in context.apart}
+        fresh = {
+            object_id: rows
+            for object_id, rows in arrived.items()
+            # What was here before, or lay apart, is known to those who were told that it went, or that must not name it.
+            if object_id not in context.apart and self._keys.gone_mark(collection.id, object_id) not in context.refused
+        }
         self._settler.settle(writer, collection.id, batch.touched, now, arrived=fresh)
 
     def _forget_dropped(self, writer: Writer, collection: CollectionTerms, batch: _Batch, context: _Context, now: int) -> None:
@@ -577,6 +585,19 @@ class Ingest:
         unmarked = {object_id: mark for object_id, mark in marks.items() if mark not in context.refused}
         writer.refuse(unmarked.values(), now)
         batch.touched.update(unmarked)
+
+
+def _made_here(facts: Facts, arrival: _Arrival, source: _Source, context: _Context) -> bool:
+    """Return whether an arrival is a copy that this node made.
+
+    An id that follows from the values of an observable is nobody's own: such a one is a copy when a peer sends back what was given out.
+    """
+    given = context.given.get(facts.id)
+    if given is None:
+        return False
+    if facts.type in OBSERVABLE_TYPES and observable_id(arrival.received.value or {}) == facts.id:
+        return source.terms is not None and any(what == arrival.content for _, what in given)
+    return True
 
 
 def home_of_party(party: Party) -> str:
