@@ -51,10 +51,14 @@ class LiveNode:
         self.write()
 
     def write(self) -> None:
+        """Write the configuration file, the node's `settings`."""
+        self.config.write_text(json.dumps({key: value for key, value in self.settings().items() if value}))
+
+    def settings(self) -> dict[str, Any]:
         account = {
             each: {"token_hash": hashlib.sha256(token_of(each).encode()).hexdigest()} for each in ("writer", "reader", "puller")
         }
-        settings: dict[str, Any] = {
+        return {
             "node": {
                 "name": self.name, "title": self.name, "organisation": self.name, "jurisdiction": "HK", "identity": self.identity,
                 "secret": {"file": "node.key"},
@@ -73,7 +77,6 @@ class LiveNode:
                 "all read": {"to": {"role": ["own", "bank", "peer"]}, "in": "banking", "up_to": "AMBER", "relayed_up_to": "AMBER"},
             },
         }  # fmt: skip
-        self.config.write_text(json.dumps({key: value for key, value in settings.items() if value}))
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "taxii_fed", "--config", str(self.config), *arguments]
