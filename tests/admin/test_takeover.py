@@ -208,3 +208,20 @@ def test_an_object_without_a_date_stays_behind_the_one_before_it(data_file):
     data_file.write_text(json.dumps(data))
     found = read_theirs("medallion", data_file).objects(LAB)
     assert [json.loads(each)["id"] for each in found] == ids(3, 1, 2, 4)
+
+
+def test_a_data_file_of_taxii_2_0_dates_all_versions_of_an_object_at_once(data_file):
+    data = json.loads(data_file.read_text())
+    lab = data["trustgroup1"]["collections"][0]
+    plain = [
+        {name: value for name, value in indicator(number, version=version).items() if name != "spec_version"}
+        for each in ((2, 0), (1, 0), (1, 1))
+    ]
+    lab["objects"] = plain
+    lab["manifest"] = [
+        {"id": plain[0]["id"], "date_added": "2026-01-02T00:00:00Z", "versions": [plain[0]["modified"]]},
+        {"id": plain[1]["id"], "date_added": "2026-01-01T00:00:00Z", "versions": [each["modified"] for each in plain[1:]]},
+    ]
+    data_file.write_text(json.dumps(data))
+    found = [json.loads(each) for each in read_theirs("medallion", data_file).objects(LAB)]
+    assert found == [plain[1], plain[2], plain[0]]

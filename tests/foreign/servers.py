@@ -5,6 +5,7 @@ Nothing of them is imported here; they are spoken to over a loopback socket.
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -43,17 +44,26 @@ START_SECONDS = 60.0
 
 
 def environment(name: str) -> Path:
-    """Return the folder of the programs of a server's environment; skip the test where it can't be installed."""
+    """Return the folder of the programs of a server's environment; skip the test where it can't be installed.
+
+    It is made once, by one process, and anew when what belongs into it has changed.
+    """
     folder = FOREIGN / name
     done = folder / "complete"
-    if not done.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--pre", *REQUIREMENTS[name]]
-        installed = subprocess.run(command, capture_output=True, text=True, check=False)
-        if installed.returncode:
-            pytest.skip(f"pip can't install {name}: {(installed.stderr.strip().splitlines() or ['no reason given'])[-1]}")
-        done.write_text("\n".join(REQUIREMENTS[name]))
+    wanted = "\n".join(REQUIREMENTS[name])
+    if str(FOREIGN.parent) in REQUIREMENTS[name]:
+        wanted += "\n" + (FOREIGN.parent / "pyproject.toml").read_text()
+    FOREIGN.mkdir(exist_ok=True)
+    with (FOREIGN / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists() or done.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.create(folder, with_pip=True)
+            command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--pre", *REQUIREMENTS[name]]
+            installed = subprocess.run(command, capture_output=True, text=True, check=False)
+            if installed.returncode:
+                pytest.skip(f"pip can't install {name}: {(installed.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            done.write_text(wanted)
     return folder / "bin"
 
 
