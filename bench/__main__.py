@@ -13,7 +13,7 @@ from bench.node import Measured, lay_out, memory_megabytes
 from bench.pulling import pulling
 from bench.report import Report
 from bench.serving import growth, pages
-from bench.writing import applying, importing, posting
+from bench.writing import applying, deciding, importing, posting
 
 SMALL = 10_000
 RECORD = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -39,6 +39,7 @@ def main() -> int:
             for measured in (small, large):
                 measured.stop()
         posting(report, folder, options.size)
+        deciding(report, folder)
         applying(report, large, seconds)
         if not options.without_others:
             foreign(report, folder, seconds=options.seconds, rounds=options.rounds)

@@ -24,6 +24,11 @@ COLLECTION = "5d1f7a3e-0f4b-4b8e-9a51-1c2d3e4f5a01"
 TOKEN = "bench"
 CLASSES = 5
 
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 _CONFIG = """
 node:
   name: bench
@@ -39,17 +44,38 @@ collections:
 communities: [members]
 parties:
   staff: {{role: own, jurisdiction: HK, organisation: Bench, publish: [banking], accounts: {{staff: {{token_hash: '{staff}'}}}}}}
-  bank: {{role: bank, jurisdiction: HK, organisation: Bank, communities: [members], accounts: {{bank: {{token_hash: '{bank}'}}}}}}
+{readers}"""
+
+_FIVE = f"""\
+  bank: {{role: bank, jurisdiction: HK, organisation: Bank, communities: [members], accounts: {{bank: {{token_hash: '{_hash("bank")}'}}}}}}
   insurer: {{role: insurer, jurisdiction: HK, organisation: Insurer}}
   vendor: {{role: vendor, jurisdiction: US, organisation: Vendor}}
   other: {{role: peer, jurisdiction: EU, organisation: Other}}
 share:
   staff: {{to: {{role: own}}, in: all, up_to: RED, relayed_up_to: RED}}
   members: {{to: {{community: members}}, in: [banking], up_to: AMBER, relayed_up_to: AMBER}}
-  insurers: {{to: {{role: insurer}}, in: [banking], up_to: {insurers}}}
+  insurers: {{to: {{role: insurer}}, in: [banking], up_to: GREEN}}
   vendors: {{to: {{role: vendor}}, in: [banking], what: {{type: [indicator, malware]}}, up_to: GREEN}}
   peers: {{to: {{role: peer}}, in: [banking], up_to: CLEAR}}
 """
+
+_LEVELS = ("CLEAR", "GREEN", "AMBER")
+
+
+def of_classes(count: int, *, copies: bool = False) -> str:
+    """Return the readers of ``count`` classes, the staff's among them: each a party under a rule of its own.
+
+    With ``copies`` one in five gets addresses as networks, under one change rule.
+    """
+    names = {f"reader-{number}": number for number in range(count - 1)}
+    parties = (f"  {name}: {{role: {'vendor' if at % 5 == 0 else 'bank'}, jurisdiction: HK}}" for name, at in names.items())
+    rules = (
+        f"  {name}: {{to: {{party: {name}}}, in: [banking], what: {{not: {{label: not-{name}}}}}, up_to: {_LEVELS[at % 3]}}}"
+        for name, at in names.items()
+    )
+    staff = "  staff: {to: {role: own}, in: all, up_to: RED, relayed_up_to: RED}"
+    change = ["change:", "  vendors: {to: {role: vendor}, generalise_ip: {v4: 24}}"] if copies else []
+    return "\n".join([*parties, "share:", staff, *rules, *change, ""])
 
 
 @dataclass(slots=True)
@@ -138,16 +164,16 @@ def headers(token: str) -> dict[str, str]:
     return {"Accept": "application/taxii+json;version=2.1", "Authorization": f"Bearer {token}"}
 
 
-def lay_out(folder: Path, *, insurers: str = "GREEN", extra: str = "") -> Measured:
-    """Write the configuration of a node. ``insurers`` is the level of one rule, ``extra`` more YAML."""
+def lay_out(folder: Path, *, readers: str = _FIVE, extra: str = "") -> Measured:
+    """Write the configuration of a node. ``readers`` is YAML of its parties beside the staff, and of the rules; ``extra`` more YAML."""
     folder.mkdir(parents=True, exist_ok=True)
     (port,) = free_ports(1)
     key = folder / "node.key"
     if not key.exists():
         key.write_text(hashlib.sha256(str(folder).encode()).hexdigest())
         key.chmod(0o600)
-    text = _CONFIG.format(port=port, collection=COLLECTION, staff=_hash(TOKEN), bank=_hash("bank"), insurers=insurers) + extra
-    (folder / "taxii-fed.yaml").write_text(text)
+    text = _CONFIG.format(port=port, collection=COLLECTION, staff=_hash(TOKEN), readers=readers)
+    (folder / "taxii-fed.yaml").write_text(text + extra)
     return Measured(folder, port, load(folder / "taxii-fed.yaml"))
 
 
@@ -169,10 +195,6 @@ def fill(measured: Measured, bodies: Iterable[bytes]) -> Iterator[tuple[int, flo
             yield count, spent
     finally:
         node.close()
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def memory_megabytes(session: int) -> float:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.floor import bare_rate
 from bench.load import in_turn, run
-from bench.node import CLASSES, Measured, fill, lay_out
+from bench.node import CLASSES, Measured, fill, lay_out, of_classes
 from bench.objects import envelopes, objects
 from bench.report import Report
 from taxii_fed.config import convert
 from taxii_fed.config.load import load
+from taxii_fed.wiring import open_node
 
 POSTED = 10_000
 ENVELOPE = 100
+DECIDED = {1: 5_000, 10: 2_000, 200: 300}
+"""Number of classes to number of objects."""
 
 
 def posting(report: Report, folder: Path, count: int) -> float:
@@ -57,27 +60,45 @@ def importing(report: Report, measured: Measured, count: int) -> float:
     return spent
 
 
-def applying(report: Report, measured: Measured, import_seconds: float) -> None:
-    """Raise the level of one rule, and lower it again; the longer of the two beside the import."""
-    report.section("apply: one rule from GREEN to AMBER, and back")
-    taken = {}
-    for level in ("AMBER", "GREEN"):
-        config = measured.folder / "taxii-fed.yaml"
-        text = config.read_text().replace("in: [banking], up_to: GREEN}", "in: [banking], up_to: AMBER}", 1)
-        if level == "GREEN":
-            text = config.read_text().replace(
-                "role: insurer}, in: [banking], up_to: AMBER}", "role: insurer}, in: [banking], up_to: GREEN}"
+def deciding(report: Report, folder: Path) -> None:
+    """Fill nodes of few and many classes, each with rules of its own; without copies, and where one reader in five gets copies."""
+    report.section("objects into views: each class with a rule of its own; with copies, one in five gets addresses as networks")
+    for classes, count in DECIDED.items():
+        rates = {}
+        for copies in (False, True) if classes > 1 else (False,):
+            measured = lay_out(
+                folder / f"{classes}-classes{'-copies' if copies else ''}", readers=of_classes(classes, copies=copies)
             )
-        config.write_text(text)
-        settings = load(config)
-        node = measured.open()
-        begun = time.perf_counter()
+            *_, (_, seconds) = fill(measured, envelopes(objects(count, seed=3), ENVELOPE))
+            rates["with copies" if copies else "as they came in"] = count / seconds
+        told = ", ".join(f"{rate:,.0f} objects/s {how}" for how, rate in rates.items())
+        report.figure(f"{classes} {'class' if classes == 1 else 'classes'}, {count:,} objects", told)
+
+
+def applying(report: Report, measured: Measured, import_seconds: float) -> None:
+    """Raise the level of one rule, and lower it again: plan and apply beside the import, the longer apply judged."""
+    report.section("plan and apply: one rule from GREEN to AMBER, and back")
+    config = measured.folder / "taxii-fed.yaml"
+    rule = "insurers: {to: {role: insurer}, in: [banking], up_to: "
+    planned, applied = {}, {}
+    for word, before, after in (("release", "GREEN", "AMBER"), ("withdraw", "AMBER", "GREEN")):
+        text = config.read_text()
+        assert rule + before in text
+        config.write_text(text.replace(rule + before, rule + after))
+        measured.settings = load(config)
+        coming, fingerprint = convert.in_force(measured.settings), convert.fingerprint(measured.settings)
+        node = open_node(measured.settings, adopt=False)
         try:
-            node.governor.apply(convert.in_force(settings), convert.fingerprint(settings))
+            planned[word] = _seconds(node.planner.plan, coming)
+            applied[word] = _seconds(node.governor.apply, coming, fingerprint)
         finally:
             node.close()
-        measured.settings = settings
-        taken[level] = time.perf_counter() - begun
-    report.figure("release", f"{taken['AMBER']:.1f} s")
-    report.figure("withdraw", f"{taken['GREEN']:.1f} s")
-    report.at_most("apply / import", max(taken.values()) / import_seconds, 1.0)
+        report.figure(word, f"plan {planned[word]:.1f} s, apply {applied[word]:.1f} s")
+    report.figure("plan / import", f"{max(planned.values()) / import_seconds:.2f}")
+    report.at_most("apply / import", max(applied.values()) / import_seconds, 1.0)
+
+
+def _seconds(work: Callable[..., object], *arguments: object) -> float:
+    begun = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - begun

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from bench.load import AnswerError, always, ask, in_turn, request, run
+from bench.node import COLLECTION, fill, lay_out, of_classes
 from bench.objects import envelopes, objects
 from bench.report import Report, interleaved
 from taxii_fed.core.stix import check_strict, read_envelope
@@ -96,3 +97,19 @@ def test_a_short_budget_is_told_and_counted(capsys):
         "budget memory: 1.10 (at most 1.3) ok",
     ]
     assert "20,000 objects" in report.text()
+
+
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_a_node_of_so_many_classes_has_so_many_views_with_something_in_each(tmp_path, count, copies):
+    measured = lay_out(tmp_path / "node", readers=of_classes(count, copies=copies))
+    assert [done for done, _ in fill(measured, envelopes(objects(60), 60))] == [60]
+    node = measured.open()
+    with node.store.read() as reader:
+        views = set(reader.readers(COLLECTION).values())
+        held = [reader.count_live(view) for view in views]
+        coarser = any("ip-generalised" in entry.reasons for view in views for entry in reader.entries(view, 0, 100))
+    node.close()
+    assert len(views) == count
+    assert all(held)
+    assert coarser is (copies and count > 1)
