@@ -215,7 +215,7 @@ def test_a_data_file_of_taxii_2_0_dates_all_versions_of_an_object_at_once(data_f
     lab = data["trustgroup1"]["collections"][0]
     plain = [
         {name: value for name, value in indicator(number, version=version).items() if name != "spec_version"}
-        for each in ((2, 0), (1, 0), (1, 1))
+        for number, version in ((2, 0), (1, 0), (1, 1))
     ]
     lab["objects"] = plain
     lab["manifest"] = [
