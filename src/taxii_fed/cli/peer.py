@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ from taxii_fed.core.errors import (
     PeerOverloadedError,
     PeerRefusedError,
     PeerUnreachableError,
+    RefusedError,
 )
 from taxii_fed.core.timestamps import format_taxii
 
@@ -56,6 +57,34 @@ def test(ctx: click.Context, name: str, *, as_json: bool) -> None:
     else:
         _tell(name, plan, found)
     if not found.good:
+        ctx.exit(1)
+
+
+@peer.command()
+@click.argument("domain", metavar="DOMAIN")
+@json_option
+@click.pass_context
+def find(ctx: click.Context, domain: str, *, as_json: bool) -> None:
+    """Show the TAXII servers that a domain names in its SRV records.
+
+    Nothing is connected to. Compare what is found with what the other side says before it goes into the configuration: the DNS is easily
+    forged. The exit code is 1 where there is none.
+    """
+    from taxii_fed.peers.records import servers_of  # noqa: PLC0415
+
+    try:
+        found = servers_of(domain)
+    except PeerError as error:
+        raise RefusedError(str(error)) from None
+    if as_json:
+        echo_json([asdict(each) for each in found])
+    elif found:
+        echo_table(
+            ("url", "service", ""), [(each.url, each.service, "" if each.within else "outside that domain") for each in found]
+        )
+    else:
+        click.echo(f"{domain} names no TAXII server; ask the other side for its discovery URL.")
+    if not found:
         ctx.exit(1)
 
 
