@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from nodekit import BANKING, DESK, in_force, indicator, open_kit, relationship, stix_id
+from nodekit import BANKING, DESK, identity, in_force, indicator, note, open_kit, relationship, stix_id
 from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import Level
 from taxii_fed.core.query import ALL_VERSIONS
-from taxii_fed.core.rules import Change, CollectionTerms, Party, Share, To
+from taxii_fed.core.rules import Change, CollectionTerms, Party, Share, To, What
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.services import region
 from taxii_fed.services.ingest import Giver, Offered
+from taxii_fed.services.notices import LIFE
 
 ANT, BEE = Party(name="ant", role="bank"), Party(name="bee", role="bank")
 GOOD, BAD = Party(name="good", role="peer"), Party(name="bad", role="peer")
@@ -86,4 +87,68 @@ def test_a_deletion_does_not_look_at_all_that_has_the_same_marking(tmp_path, mon
     kit.ingest.delete(DESK, BANKING, stix_id("indicator", 1), ALL_VERSIONS)
     assert len(seen) < 10
     assert kit.planner.verify() == []
+    kit.store.close()
+
+
+@pytest.mark.invariant("I10")
+def test_nobody_else_can_publish_under_the_id_of_a_notice(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(ANT, BAD), share=(BANKS,)))
+    kit.publish(indicator(1), indicator(2))
+    kit.clock.pass_(5)
+    kit.ingest.delete(DESK, BANKING, stix_id("indicator", 1), ALL_VERSIONS)
+    (told,) = notices(kit)
+    offer(kit, BAD, BANKING, {**note(1, [stix_id("indicator", 2)]), "id": told["id"]})
+    kit.publish({**note(1, [stix_id("indicator", 2)]), "id": told["id"]})
+    assert notices(kit) == [told]
+    kit.store.close()
+
+
+@pytest.mark.invariant("I7")
+def test_a_creator_stays_hidden_while_anything_hides_it(tmp_path):
+    anonymous = Change(name="anonymous", what=What(label=("anonymous",)), hide_creator=True)
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), change=(anonymous,)))
+    creator = stix_id("identity", 1)
+
+    def publish(number, version=0, *labels):
+        kit.publish(indicator(number, version=version, created_by_ref=creator, labels=[*labels, "x"]))
+        assert kit.planner.verify() == []
+
+    def delete(number):
+        kit.ingest.delete(DESK, BANKING, stix_id("indicator", number), ALL_VERSIONS)
+        assert kit.planner.verify() == []
+
+    kit.publish(identity(1))
+    publish(1, 0, "anonymous")
+    publish(2)
+    publish(2, 1, "anonymous")
+    publish(1, 1)
+    publish(3, 0, "anonymous")
+    delete(2)
+    assert creator in {obj["id"] for obj in kit.view("ant")}
+    delete(1)
+    assert creator not in {obj["id"] for obj in kit.view("ant")}
+    delete(3)
+    assert creator in {obj["id"] for obj in kit.view("ant")}
+    kit.store.close()
+
+
+@pytest.mark.invariant("I10")
+def test_the_end_of_an_old_notice_leaves_a_later_one_of_the_same_object_to_be_taken_back(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))
+
+    def leave():
+        kit.ingest.delete(DESK, BANKING, stix_id("indicator", 1), ALL_VERSIONS)
+
+    kit.publish(indicator(1))
+    leave()
+    kit.clock.pass_(10)
+    kit.publish(indicator(1))
+    kit.clock.pass_(10)
+    leave()
+    kit.clock.instant += LIFE - 15_000_000
+    kit.waker.wake_due()
+    (second,) = notices(kit)
+    assert not second.get("revoked")
+    kit.publish(indicator(1))
+    assert [each.get("revoked") for each in notices(kit)] == [True]
     kit.store.close()

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from nodekit import START, in_force, indicator, open_kit, stix_id
+from nodekit import BANKING, START, in_force, indicator, open_kit, stix_id
 from taxii_fed.core.errors import StoreUnavailableError
 from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, Membership, Never, Party, Share, To, What
+from taxii_fed.core.rules import Change, Hold, Membership, Never, Party, Share, To, What
 from taxii_fed.core.timestamps import format_stix
+from taxii_fed.services.govern import APPLY
 
 SECOND = 1_000_000
 ANT = Party(name="ant", role="bank")
@@ -95,4 +96,20 @@ def test_a_change_whose_time_is_over_withholds_what_expires_since(tmp_path):
     kit.clock.pass_(100)
     kit.waker.wake_due()
     assert sees(kit) == {stix_id("indicator", 2)}
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+def test_what_is_held_until_a_date_does_not_wait_for_a_change_of_rules_under_way(tmp_path):
+    embargo = Hold(name="embargo", what=What(label=("embargo",)), until_at=START + 50 * SECOND)
+    kit = open_kit(tmp_path, in_force(parties=(MEMBER,), share=(BANKS, RING), hold=(embargo,)))
+    kit.publish(indicator(1, labels=["embargo"]), indicator(2, level=Level.AMBER))
+    kit.clock.pass_(200)
+    assert kit.store.lease(APPLY, "another", 60, kit.clock.now())
+    kit.waker.wake(BANKING.id)
+    assert stix_id("indicator", 1) in sees(kit)
+    with kit.store.read() as reader:
+        view = reader.place("ant", BANKING.id).view
+        assert view is not None
+        assert view.wake_at == START + 100 * SECOND, "the end of the membership is still due, so nobody reads"
     kit.store.close()

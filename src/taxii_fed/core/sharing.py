@@ -105,7 +105,9 @@ def audience_of(in_force: InForce, party: Party, collection: str, now: int) -> A
     def reaching(rule: Rule) -> bool:
         if rule.collections and collection not in rule.collections:
             return False
-        boundaries.update(at for at in (rule.from_at, rule.until_at) if at is not None)
+        # The end of a hold changes no audience: what it holds has a wake of its own.
+        ends = None if isinstance(rule, Hold) else rule.until_at
+        boundaries.update(at for at in (rule.from_at, ends) if at is not None)
         return (rule.from_at is None or rule.from_at <= now) and reached(rule.to)
 
     def live(rule: Rule) -> bool:

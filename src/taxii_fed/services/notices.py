@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from taxii_fed.core import jsontext
+from taxii_fed.core.canonical import digest
 from taxii_fed.core.door import WITHDRAWN_LABEL
 from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
@@ -70,8 +71,9 @@ class Notices:
         noted = writer.doc(_NOTICE, name)
         if noted is None:
             return
-        for ref in noted["note"]["object_refs"]:
-            writer.put_doc(_WITHDRAWN, f"{view.id}:{ref}", None)
+        for name_of_ref in (f"{view.id}:{ref}" for ref in noted["note"]["object_refs"]):
+            if writer.doc(_WITHDRAWN, name_of_ref) == {"notice": notice_id}:  # else a later notice tells of it
+                writer.put_doc(_WITHDRAWN, name_of_ref, None)
         writer.put_doc(_NOTICE, name, None)
         live = writer.live_by_id(view.id, [notice_id]).get(notice_id, [])
         writer.change(view.id, Change(ended=tuple((entry.date_added, "notice-over") for entry in live)))
@@ -135,6 +137,7 @@ class Notices:
 
     def _keep(self, writer: Writer, view: View, note: Json) -> None:
         writer.put_doc(_NOTICE, f"{view.id}:{note['id']}", {"note": note})
+        writer.note_given([(note["id"], parse_stix(note["modified"]), digest(note))])
 
 
 def copy_notices(writer: Writer, source: int, target: int) -> None:

@@ -43,15 +43,22 @@ class Waker:
                 due = reader.wakes(self._clock.now(), _CHUNK)
             if not due:
                 return done
-            done += len(due)
             boundaries = [at for _, at, object_id in due if not object_id]
+            busy: StoreUnavailableError | None = None
             if boundaries:
-                self._governor.regroup(max(boundaries))
+                try:
+                    self._governor.regroup(max(boundaries))
+                except StoreUnavailableError as error:
+                    # Whoever is at it may take long; objects need not wait for that.
+                    busy, due = error, [each for each in due if each[2]]
+            done += len(due)
             by_collection: dict[str, list[tuple[int, str]]] = defaultdict(list)
             for collection, at, object_id in due:
                 by_collection[collection].append((at, object_id))
             for collection, wakes in by_collection.items():
                 self._carry_out(collection, wakes)
+            if busy is not None:
+                raise busy
 
     def _carry_out(self, collection: str, wakes: list[tuple[int, str]]) -> None:
         with self._store.write() as writer:
