@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.simulated_peer import COLLECTION, Wire
 from federation.taxii20_server import STIX, Taxii20Server, indicator20
 from nodekit import BANKING, Kit, in_force, open_kit
+from taxii_fed.cli.main import main
 from taxii_fed.config.load import loads
 from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.errors import PeerError, PeerRefusedError
+from taxii_fed.core.errors import PeerRefusedError
 from taxii_fed.core.levels import Level
 from taxii_fed.core.pull import Request
 from taxii_fed.core.rules import Party, Share, To
@@ -198,18 +201,44 @@ def test_no_content_range_makes_a_pull_stand_still_or_go_back(content_range: str
     assert following == "" or int(following) > start
 
 
-def test_the_version_that_is_configured_decides_which_client_is_used(tmp_path: Path) -> None:
-    (tmp_path / "node.key").write_text("".join(f"{number * 37 % 251:02x}" for number in range(1, 33)))
-    text = """
-node: {name: hub, title: Hub, organisation: H, jurisdiction: HK, identity: identity--4d0c3a53-7c53-4c58-8d60-0d9f8a7c1a01, secret: {file: node.key}}
-server: {public_url: https://taxii.harbour.example}
+CONFIG = """
+node: {{name: hub, title: Hub, organisation: H, jurisdiction: HK, identity: identity--4d0c3a53-7c53-4c58-8d60-0d9f8a7c1a01, secret: {{file: node.key}}}}
+server: {{public_url: 'https://taxii.harbour.example'}}
+store: {{url: 'sqlite:node.db'}}
+api_roots: {{finance: {{title: Finance, default: true}}}}
+collections: {{banking: {{id: 5d1f6f0c-7c52-4f3e-9d5a-0f5f6f1b0001, api_root: finance, title: Banking}}}}
 parties:
-  old: {role: peer, jurisdiction: EU, organisation: O}
-  new: {role: peer, jurisdiction: EU, organisation: N}
+  desk: {{role: own, jurisdiction: HK, organisation: H}}
+  old: {{role: peer, jurisdiction: EU, organisation: O}}
+  new: {{role: peer, jurisdiction: EU, organisation: N}}
 peers:
-  old: {url: https://old.example/taxii/, taxii: 2.0}
-  new: {url: https://new.example/taxii2/}
+  old:
+    url: {url}/taxii/
+    taxii: 2.0
+    allow_private: [127.0.0.0/8]
+    pull: [{{theirs: {collection}, ours: banking}}]
+  new: {{url: https://new.example/taxii2/}}
+share:
+  own staff: {{to: {{role: own}}, in: all, up_to: RED, relayed_up_to: RED, unmarked_as: CLEAR}}
 """
-    peers = loads(text, tmp_path).peers
+KEY = "0123456789abcdef" * 4
+
+
+def test_the_version_that_is_configured_decides_which_client_is_used(tmp_path: Path) -> None:
+    (tmp_path / "node.key").write_text(KEY)
+    peers = loads(CONFIG.format(url="http://127.0.0.1:1", collection=COLLECTION), tmp_path).peers
     assert {name: type(open_peer(access(peer))) for name, peer in peers.items()} == {"old": Taxii20Peer, "new": TaxiiPeer}
-    assert issubclass(PeerRefusedError, PeerError)
+
+
+def test_the_commands_speak_with_it(tmp_path: Path) -> None:
+    server = Taxii20Server()
+    server.add(*(indicator20(number) for number in range(12)))
+    (tmp_path / "node.key").write_text(KEY)
+    config = tmp_path / "taxii-fed.yaml"
+    with server.serve() as wire:
+        config.write_text(CONFIG.format(url=wire.url, collection=COLLECTION))
+        tested = CliRunner().invoke(main, ["--config", str(config), "peer", "test", "old", "--json"])
+        (row,) = json.loads(tested.stdout)["collections"]
+        assert (row["id"], row["ours"], row["objects"]) == (COLLECTION, ["banking"], 12)
+        pulled = CliRunner().invoke(main, ["--config", str(config), "sync", "--once", "old"])
+    assert (pulled.exit_code, pulled.output) == (0, "old → banking pulled: 12 new\n")
