@@ -72,6 +72,7 @@ simulate: $(READY) ## federations under random faults; SEEDS=N FROM=SEED
 .PHONY: bench
 bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run
 	$(BIN)/python -m bench --size $(SIZE) $(ARGS)
+	$(BIN)/python -m bench.stores
 
 .PHONY: docs
 docs: $(READY) ## write the reference pages anew: from the code, and from a run of the rules

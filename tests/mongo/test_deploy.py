@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from taxii_fed.config import convert
 from taxii_fed.config.load import load, loads
 from taxii_fed.storage.contract.builders import ManualClock
 from taxii_fed.storage.mongo import MongoStore
+from taxii_fed.storage.mongo.schema import SHARD_KEYS
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = [
@@ -96,3 +98,11 @@ def test_the_script_makes_a_node_on_mongodb_once(store_factory, tmp_path):
     store.close()
     assert applied is not None
     assert (applied.revision, applied.fingerprint) == (1, convert.fingerprint(settings))
+
+
+def test_the_shard_keys_of_the_document_are_those_of_the_program():
+    told = dict(re.findall(r'sh\.shardCollection\("taxii_fed\.(\w+)", \{(.+)\}\)', (ROOT / "docs" / "scale.md").read_text()))
+    assert told == {
+        table: ", ".join(f"{name}: {order!r}".replace("'", '"') for name, order in key.items())
+        for table, key in SHARD_KEYS.items()
+    }
