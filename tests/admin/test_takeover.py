@@ -225,3 +225,19 @@ def test_a_data_file_of_taxii_2_0_dates_all_versions_of_an_object_at_once(data_f
     data_file.write_text(json.dumps(data))
     found = [json.loads(each) for each in read_theirs("medallion", data_file).objects(LAB)]
     assert found == [plain[1], plain[2], plain[0]]
+
+
+@pytest.mark.parametrize("change", ["ALTER TABLE accounts DROP COLUMN is_admin", "UPDATE accounts SET _permissions = 'all'"])
+def test_a_database_of_another_version_is_refused(admin, database, change):
+    with sqlite3.connect(database) as db:
+        db.execute(change)
+    result = admin.try_("import", "--from", "opentaxii", str(database), "--into", "banking")
+    assert (result.exit_code, "no database of a version of OpenTAXII that is understood here" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("content", [None, "null", "7"])
+def test_a_row_without_content_is_told_and_the_others_are_taken(admin, database, content):
+    with sqlite3.connect(database) as db:
+        db.execute("UPDATE opentaxii_stixobject SET serialized_data = ? WHERE id = ?", (content, indicator(1)["id"]))
+    result = admin.try_("import", "--from", "opentaxii", str(database), "--into", "banking")
+    assert (result.exit_code, "2 new, 0 known already, 1 not taken" in result.stdout) == (1, True)

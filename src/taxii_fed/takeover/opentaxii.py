@@ -21,6 +21,13 @@ def read_opentaxii(file: Path, accounts: Path | None = None) -> Theirs:
 
     Both are only read, and may be in use. Raises `BadRequestError` for a file that is none of OpenTAXII's.
     """
+    try:
+        return _read(file, accounts or file)
+    except (sqlite3.Error, ValueError) as error:
+        raise BadRequestError(f"{file} is no database of a version of OpenTAXII that is understood here: {error}") from None
+
+
+def _read(file: Path, accounts: Path) -> Theirs:
     with closing(_open(file)) as db:
         if "opentaxii_stixobject" not in _tables(db):
             raise BadRequestError(f"{file} is no database of OpenTAXII: there is no table opentaxii_stixobject")
@@ -45,7 +52,7 @@ def read_opentaxii(file: Path, accounts: Path | None = None) -> Theirs:
         server="opentaxii",
         roots=roots,
         collections=collections,
-        accounts=_accounts(accounts or file),
+        accounts=_accounts(accounts),
         objects=lambda collection_id: _objects(file, collection_id),
     )
 
@@ -93,11 +100,14 @@ def _objects(file: Path, collection_id: str) -> Iterator[bytes]:
     """
     with closing(_open(file)) as db:
         rows = db.execute(
-            "SELECT id, type, spec_version, serialized_data FROM opentaxii_stixobject WHERE collection_id = ? ORDER BY date_added, id",
+            "SELECT id, type, spec_version, CAST(serialized_data AS TEXT) FROM opentaxii_stixobject"
+            " WHERE collection_id = ? ORDER BY date_added, id",
             (uuid.UUID(collection_id).hex,),
         )
         while batch := rows.fetchmany(_BATCH):
             for object_id, kind, spec_version, data in batch:
                 head = jsontext.dumps({"id": object_id, "type": kind, "spec_version": spec_version})
-                rest = data.strip().encode()
+                rest = (data or "").strip().encode()
+                if not rest.startswith(b"{"):
+                    rest = b"{}"
                 yield head[:-1] + (b"}" if rest[1:].lstrip() == b"}" else b"," + rest[1:])
