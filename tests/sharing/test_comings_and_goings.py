@@ -11,11 +11,12 @@ from nodekit import BANKING, DESK, identity, in_force, indicator, note, open_kit
 from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import Level
 from taxii_fed.core.query import ALL_VERSIONS
-from taxii_fed.core.rules import Change, CollectionTerms, Party, Share, To, What
+from taxii_fed.core.rules import Change, CollectionTerms, Hold, Party, Share, To, What
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.services import region
 from taxii_fed.services.ingest import Giver, Offered
 from taxii_fed.services.notices import LIFE
+from taxii_fed.services.persons import Persons
 
 ANT, BEE = Party(name="ant", role="bank"), Party(name="bee", role="bank")
 GOOD, BAD = Party(name="good", role="peer"), Party(name="bad", role="peer")
@@ -151,4 +152,24 @@ def test_the_end_of_an_old_notice_leaves_a_later_one_of_the_same_object_to_be_ta
     assert not second.get("revoked")
     kit.publish(indicator(1))
     assert [each.get("revoked") for each in notices(kit)] == [True]
+    kit.store.close()
+
+
+@pytest.mark.invariant("I6")
+def test_what_a_person_let_go_waits_again_when_it_was_deleted_and_comes_with_other_content(tmp_path):
+    ask = Hold(name="ask first", what=What(label=("delicate",)), approval=True)
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), hold=(ask,)))
+    persons = Persons(kit.store, kit.settler, kit.cache, kit.clock)
+    first, second = indicator(1, labels=["delicate"]), indicator(1, labels=["delicate"], description="quite another thing")
+    kit.publish(first)
+    persons.approve(first["id"], "", "ant", by="officer")
+    assert kit.view("ant") == [first]
+    kit.clock.pass_(5)
+    kit.ingest.delete(DESK, BANKING, first["id"], ALL_VERSIONS)
+    kit.clock.pass_(5)
+    kit.publish(second)
+    assert second not in kit.view("ant")
+    assert kit.planner.verify() == []
+    persons.approve(first["id"], "", "ant", by="officer")
+    assert second in kit.view("ant")
     kit.store.close()

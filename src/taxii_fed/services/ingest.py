@@ -27,6 +27,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.stix import Received, read_envelope
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
 from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Store, Version, Writer
+from taxii_fed.services import approvals
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.region import candidate_of
 from taxii_fed.services.rerun import rerun
@@ -557,6 +558,7 @@ class Ingest:
         )
         if context.refused:
             writer.accept_again([mark for mark in batch.back if mark in context.refused])
+            approvals.end(writer, collection.id, self._come_again(collection, batch, context))
         self._forget_dropped(writer, collection, batch, context, now)
         for item in batch.apart:
             writer.quarantine_add(item)
@@ -575,6 +577,15 @@ class Ingest:
             if object_id not in context.apart and self._keys.gone_mark(collection.id, object_id) not in context.refused
         }
         self._settler.settle(writer, collection.id, batch.touched, now, arrived=fresh)
+
+    def _come_again(self, collection: CollectionTerms, batch: _Batch, context: _Context) -> set[tuple[str, int]]:
+        """Return the (id, version) of arrivals that were taken away here before."""
+        return {
+            (each.object_id, each.version)
+            for each in batch.new
+            if self._keys.mark(each.object_id, each.version) in context.refused
+            or self._keys.gone_mark(collection.id, each.object_id) in context.refused
+        }
 
     def _forget_dropped(self, writer: Writer, collection: CollectionTerms, batch: _Batch, context: _Context, now: int) -> None:
         """What was dropped at the door is not kept, but what names it must not name it (convention 8)."""

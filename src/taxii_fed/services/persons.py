@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from taxii_fed.core.closure import Candidate
 from taxii_fed.core.errors import NotFoundError, RefusedError
 from taxii_fed.core.rules import CollectionTerms, Hold, InForce, What
-from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, audience_of
+from taxii_fed.core.sharing import Audience, Judge, Outcome, audience_of
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.ports import Clock, Reader, Store, Version
+from taxii_fed.services import approvals
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.region import Loaded, candidate_of
 from taxii_fed.services.settle import Settler
@@ -94,10 +95,10 @@ class Persons:
         if not candidates:
             return []
         meanings = Loaded(reader, collection, in_force, now).meanings(candidate for _, candidate in candidates)
-        approvals = _approvals(reader, collection, {version.object_id for version, _ in candidates})
+        approved = approvals.standing(reader, collection.id, {version.object_id for version, _ in candidates})
         found: dict[tuple[int, str], Held] = {}
         for names, audience in holding:
-            judge = Judge(audience, in_force, meanings, now, approvals)
+            judge = Judge(audience, in_force, meanings, now, lambda object_id: approved.get(object_id, []))
             for version, candidate in candidates:
                 verdict = judge(candidate.facts)
                 if verdict.outcome is Outcome.HOLD:
@@ -130,7 +131,7 @@ class Persons:
             for collection, version in versions:
                 for hold in self._holding(writer, in_force, party, collection, version):
                     if rule in ("", hold.name):
-                        writer.approve(collection.id, object_id, version.version, hold.name, party, by, now)
+                        approvals.approve(writer, collection.id, object_id, version.version, hold.name, party, by=by, at=now)
                         found.append(Approved(collection.name, object_id, version.version_text, hold.name, party))
             for collection_id in {collection.id for collection, _ in versions}:
                 self._settler.settle(writer, collection_id, {object_id}, now)
@@ -166,8 +167,11 @@ class Persons:
         alone = replace(audience, never=(), lapsed=(), hold=(hold,))
         now = self._clock.now()
         meanings = Loaded(reader, collection, in_force, now).meanings([candidate])
-        approvals = _approvals(reader, collection, {candidate.facts.id})
-        return Judge(alone, in_force, meanings, now, approvals)(candidate.facts).outcome is Outcome.HOLD
+        approved = approvals.standing(reader, collection.id, {candidate.facts.id})
+        return (
+            Judge(alone, in_force, meanings, now, lambda object_id: approved.get(object_id, []))(candidate.facts).outcome
+            is Outcome.HOLD
+        )
 
     def _versions(
         self, reader: Reader, in_force: InForce, object_id: str, version_text: str
@@ -178,14 +182,6 @@ class Persons:
             chosen = versions[-1:] if instant is None else [each for each in versions if each.version == instant]
             for version in chosen:
                 yield collection, version
-
-
-def _approvals(reader: Reader, collection: CollectionTerms, object_ids: set[str]) -> Callable[[str], list[Approval]]:
-    """Return what gives the approvals of each of these objects."""
-    by_object: dict[str, list[Approval]] = defaultdict(list)
-    for object_id, version, rule, party in reader.approvals(collection.id, object_ids):
-        by_object[object_id].append((version, rule, party))
-    return lambda object_id: by_object.get(object_id, [])
 
 
 def _may_be_about(what: What, version: Version) -> bool:

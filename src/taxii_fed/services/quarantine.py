@@ -13,6 +13,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.core.timestamps import EPOCH_VERSION
 from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Store, Writer
+from taxii_fed.services import approvals
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.ingest import home_of_party
 from taxii_fed.services.settle import Settler
@@ -121,6 +122,7 @@ class Quarantine:
         key = next((each.key for each in same if each.collection == collection.id), None)
         if key is None:
             first = next((each.provenance for each in same), facts.provenance)
+            approvals.end(writer, collection.id, {(facts.id, facts.version)})
             (key,) = writer.add_versions([_new_version(item, facts, content, first, self._clock.now())])
         home = home_of(facts, _home_of_giver(in_force, item.giver), self._claims)
         writer.set_homes({facts.id: home})

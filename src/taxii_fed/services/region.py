@@ -20,6 +20,7 @@ from taxii_fed.core.markings import Meanings
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, Reason, Verdict
 from taxii_fed.ports import Entry, Reader, Version, View, Writer
+from taxii_fed.services import approvals
 
 _CUTTABLE = (Use.GRANULAR, Use.EXTENSION)
 """What a copy may no longer have of its source; markings stay in every copy."""
@@ -397,8 +398,8 @@ class Region:
     def _approvals(self, object_id: str) -> Sequence[Approval]:
         found = self._approved.get(object_id)
         if found is None:
-            rows = self._loaded.reader.approvals(self._loaded.collection.id, [object_id])
-            found = self._approved[object_id] = [(version, rule, party) for _, version, rule, party in rows]
+            rows = approvals.standing(self._loaded.reader, self._loaded.collection.id, [object_id])
+            found = self._approved[object_id] = rows.get(object_id, [])
         return found
 
     def _unnameable(self, view: View, audience: Audience, identity: str) -> bool:

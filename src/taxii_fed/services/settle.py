@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from taxii_fed.core.closure import Candidate
-from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import NOBODY, Audience, audience_of
@@ -93,14 +92,15 @@ class Settler:
             readers[view_id].append(party)
         at = grouped_at(writer, collection.id, now)
         transition = writer.doc(TRANSITION, collection.id)
+        coming = from_doc(InForce, transition["doc"]) if transition is not None else None
         result: list[tuple[View, tuple[Audience, ...]]] = []
         for view in writer.views(collection.id):
             parties = sorted(name for name in readers.get(view.id, ()) if name in in_force.parties)
             if not parties:
                 continue
             found = [audience_of(in_force, in_force.parties[parties[0]], collection.name, at)]
-            if transition is not None:
-                found.extend(coming_audiences(transition, parties, collection.id))
+            if transition is not None and coming is not None:
+                found.extend(_coming_audiences(coming, transition["at"], parties, collection.id))
             result.append((view, tuple({audience.signature: audience for audience in found}.values())))
         return result
 
@@ -146,14 +146,9 @@ def grouped_at(reader: Reader, collection_id: str, now: int) -> int:
     return int(grouped["at"]) if grouped else now
 
 
-def coming_audiences(transition: Json, parties: Iterable[str], collection_id: str) -> list[Audience]:
+def _coming_audiences(coming: InForce, at: int, parties: Iterable[str], collection_id: str) -> list[Audience]:
     """Return the audiences that the parties of a view will be under the rules that are about to be in force."""
-    coming = from_doc(InForce, transition["doc"])
     collection = collection_by_id(coming, collection_id)
     if collection is None:
         return [NOBODY]
-    return [
-        audience_of(coming, coming.parties[name], collection.name, transition["at"])
-        for name in parties
-        if name in coming.parties
-    ]
+    return [audience_of(coming, coming.parties[name], collection.name, at) for name in parties if name in coming.parties]
