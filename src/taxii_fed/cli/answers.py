@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -97,12 +97,20 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
             yield f"    by the rule {version.rule!r}"
         if version.reasons:
             yield f"    {words.done(version.reasons)}"
+        if version.changes:
+            yield f"    edited by {_rules(version.changes)}"
         return
     yield f"{head}: {words.why_not(version.reason)}"
     if version.rule:
         yield f"    the rule {version.rule!r}{' would let it through' if version.reason in words.BEYOND_RULES else ''}"
+    if version.changes:
+        yield f"    the edit is asked for by {_rules(version.changes)}"
     for link in version.chain:
         yield f"    because of {link.object_id}: {_link(link)}"
+
+
+def _rules(names: Sequence[str]) -> str:
+    return f"the rule{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
 
 
 def _link(link: Because) -> str:
@@ -125,6 +133,7 @@ def _answer_json(answer: Answer) -> Json:
                 "as": each.given_id,
                 "since": date_added(each.since),
                 "derived": each.derived,
+                "edited_by": list(each.changes),
                 "chain": [
                     {"object": link.object_id, "reason": link.reason, "rule": link.rule, "why": words.why_not(link.reason)}
                     for link in each.chain

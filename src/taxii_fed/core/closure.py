@@ -57,6 +57,7 @@ class Candidate:
 class Result:
     """What one version comes to. ``content`` is None where the original goes out; ``because`` names the reference that decided.
 
+    ``changes`` names the change rules that edited it, or that asked for what can't be done surely.
     ``source`` is set in the result of a link: the id of the object whose copy it links (`core.links`); its ``key`` is then negative.
     """
 
@@ -72,6 +73,7 @@ class Result:
     wake_at: int | None = None
     held: bool = False
     source: str = ""
+    changes: tuple[str, ...] = ()
 
 
 class Surroundings(Protocol):
@@ -464,4 +466,13 @@ class _Closure:
             because=state.because,
             wake_at=verdict.wake_at,
             held=verdict.outcome is Outcome.HOLD,
+            changes=_editing(state),
         )
+
+
+def _editing(state: _State) -> tuple[str, ...]:
+    """Return the names of the change rules behind an edit, none where only a granular marking cut something."""
+    edited = state.edited is not None and set(state.edited.reasons) - {Reason.PROPERTY_MARKING}
+    if edited or state.reason == Reason.UNTRANSFORMABLE:
+        return tuple(rule.name for rule in state.verdict.changes)
+    return ()

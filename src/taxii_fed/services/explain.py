@@ -36,7 +36,8 @@ class Because:
 class VersionAnswer:
     """One version for one party. ``outcome``: ``visible``, ``withheld`` or ``held``; ``since`` (ms) and ``given_id`` where visible.
 
-    ``reason`` is why not; ``reasons`` what was done to a copy, or noted of a release; ``chain`` the references that decided.
+    ``reason`` is why not; ``reasons`` what was done to a copy, or noted of a release; ``chain`` the references that decided; ``changes``
+    the change rules that edited it, or that asked for what can't be done surely.
     """
 
     version_text: str
@@ -48,6 +49,7 @@ class VersionAnswer:
     since: int | None = None
     derived: bool = False
     chain: tuple[Because, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +191,13 @@ class Explainer:
         if entry is not None:
             return VersionAnswer(
                 version_text=result.facts.version_text, outcome="visible", rule=entry.rule, reasons=entry.reasons,
-                given_id=entry.id, since=entry.date_added, derived=entry.derived,
+                given_id=entry.id, since=entry.date_added, derived=entry.derived, changes=result.changes,
             )  # fmt: skip
         outcome = "visible" if result.visible and at is not None else "held" if result.held else "withheld"
         return VersionAnswer(
             version_text=result.facts.version_text, outcome=outcome, rule=result.rule, reason=result.reason,
             reasons=result.reasons, given_id=result.given_id if at is not None else "",
-            chain=self._chain(reader, in_force, collection, party, result, at),
+            chain=self._chain(reader, in_force, collection, party, result, at), changes=result.changes,
         )  # fmt: skip
 
     def _chain(
