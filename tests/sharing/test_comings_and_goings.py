@@ -173,3 +173,19 @@ def test_what_a_person_let_go_waits_again_when_it_was_deleted_and_comes_with_oth
     persons.approve(first["id"], "", "ant", by="officer")
     assert second in kit.view("ant")
     kit.store.close()
+
+
+def test_a_new_version_does_not_look_at_all_that_a_hidden_creator_made(tmp_path, monkeypatch):
+    anonymous = Change(name="anonymous", what=What(label=("anonymous",)), hide_creator=True)
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), change=(anonymous,)))
+    creator = stix_id("identity", 1)
+    kit.publish(identity(1), *(indicator(number, created_by_ref=creator) for number in range(50)))
+    kit.publish(indicator(50, created_by_ref=creator, labels=["anonymous"]))
+    seen = []
+    real = region.candidate_of
+    monkeypatch.setattr(region, "candidate_of", lambda version: seen.append(version.object_id) or real(version))
+    kit.publish(indicator(5, version=1, created_by_ref=creator))
+    kit.publish(identity(1, version=1))
+    assert len(seen) < 15
+    assert kit.planner.verify() == []
+    kit.store.close()

@@ -28,7 +28,7 @@ _AT_ONCE = 500
 UNNAMEABLE = "unnameable"
 """Documents that hold, for each view, the identities that nobody may name in it."""
 HIDDEN = "hidden"
-"""Documents that hold, for each view and audience, the identities that some object hides as its creator."""
+"""Documents that hold, for each view and audience, the identities that some object hides as its creator, each with one that does."""
 
 
 def candidate_of(version: Version) -> Candidate:
@@ -93,8 +93,8 @@ class Region:
         self._plain_results: dict[tuple[int, str, bool, int | None], Result] = {}
         self._named_plainly: set[tuple[str, Use]] = set()
         self._leaning: dict[str, bool] = {}
-        self._hidden_now: dict[str, set[str]] = {}
-        self._hidden_before: dict[str, frozenset[str]] = {}
+        self._hidden_now: dict[str, dict[str, str]] = {}
+        self._hidden_before: dict[str, dict[str, str]] = {}
         self.wakes: set[tuple[int, str]] = set()
 
     # -- growing ----------------------------------------------------------------------------------------------------------
@@ -423,7 +423,7 @@ class Region:
     def hides(self, audience: Audience, view: View, identity: str) -> bool:
         """Return whether an object outside the region hides this creator from the audience.
 
-        Which ones are hidden is kept beside the view; objects are searched only where that may be out of date.
+        Which ones are hidden, and by what, is kept beside the view; objects are searched only where that may be out of date.
         """
         if not any(rule.hide_creator for rule in audience.change):
             return False
@@ -433,9 +433,12 @@ class Region:
                 return False
             if not any(self._named_before(each, identity) for each in self._objects):
                 return True
-        found = self._search_hiding(view, audience, identity)
-        (hidden.add if found else hidden.discard)(identity)
-        return found
+        found = self._search_hiding(view, audience, identity, hidden.get(identity))
+        if found:
+            hidden[identity] = found
+        else:
+            hidden.pop(identity, None)
+        return bool(found)
 
     def _named_before(self, object_id: str, identity: str) -> bool:
         """Return whether an object of the region may have hidden this creator until now."""
@@ -443,40 +446,44 @@ class Region:
             candidate.facts.created_by == identity for candidate in self._loaded.objects[object_id]
         )
 
-    def _search_hiding(self, view: View, audience: Audience, identity: str) -> bool:
-        loaded = self._loaded
+    def _search_hiding(self, view: View, audience: Audience, identity: str, likely: str | None) -> str:
+        """Return an object outside the region that hides this creator, "" where there is none; ``likely`` is looked at first."""
+        reader, collection = self._loaded.reader, self._loaded.collection.id
         judge = self._judge(view, audience)
-        for user in loaded.reader.users(loaded.collection.id, [identity], [Use.CREATOR]).get(identity, ()):
+
+        def hides(user: str) -> bool:
             if user in self._objects:
-                continue
-            found = loaded.reader.versions(loaded.collection.id, [user]).get(user, ())
-            if any(_hides_creator(judge, candidate_of(version).facts, identity) for version in found):
-                return True
-        return False
+                return False
+            found = reader.versions(collection, [user]).get(user, ())
+            return any(_hides_creator(judge, candidate_of(version).facts, identity) for version in found)
 
-    def moved_hidden(self) -> list[tuple[str, set[str]]]:
+        if likely is not None and hides(likely):
+            return likely
+        users = reader.users(collection, [identity], [Use.CREATOR]).get(identity, ())
+        return next((user for user in users if hides(user)), "")
+
+    def moved_hidden(self) -> list[tuple[str, dict[str, str]]]:
         """Return the documents of `HIDDEN`, by name, that judging changed."""
-        return [(name, ids) for name, ids in self._hidden_now.items() if ids != self._hidden_before[name]]
+        return [(name, found) for name, found in self._hidden_now.items() if found != self._hidden_before[name]]
 
-    def _hidden(self, view: View, audience: Audience) -> set[str]:
+    def _hidden(self, view: View, audience: Audience) -> dict[str, str]:
+        """Return which identities are hidden from the audience, each with an object that hides it."""
         name = f"{view.id}:{audience.signature[:16]}"
         hidden = self._hidden_now.get(name)
         if hidden is None:
-            doc = self._loaded.reader.doc(HIDDEN, name)
-            ids = frozenset(doc["ids"] if doc is not None else ())
-            hidden, self._hidden_before[name] = set(ids), ids
-            self._hidden_now[name] = hidden
+            before = self._hidden_before[name] = self._loaded.reader.doc(HIDDEN, name) or {}
+            hidden = self._hidden_now[name] = dict(before)
         return hidden
 
     def _note_hidden(self, view: View, audience: Audience, judge: Judge, rest: Mapping[str, Sequence[Candidate]]) -> None:
         """Keep which creators the objects of the region hide."""
-        if any(rule.hide_creator for rule in audience.change):
-            self._hidden(view, audience).update(
-                candidate.facts.created_by
-                for candidates in rest.values()
-                for candidate in candidates
-                if candidate.facts.created_by and _hides_creator(judge, candidate.facts, candidate.facts.created_by)
-            )
+        if not any(rule.hide_creator for rule in audience.change):
+            return
+        hidden = self._hidden(view, audience)
+        for object_id, candidates in rest.items():
+            for creator in {candidate.facts.created_by for candidate in candidates}:
+                if creator and any(_hides_creator(judge, candidate.facts, creator) for candidate in candidates):
+                    hidden.setdefault(creator, object_id)
 
     # -- what lies outside ------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ class Settler:
             writer.change(view.id, change)
             writer.note_given(given)
         for name, hidden in region.moved_hidden():
-            writer.put_doc(HIDDEN, name, {"ids": sorted(hidden)})
+            writer.put_doc(HIDDEN, name, hidden)
         if region.wakes:
             writer.add_wakes(collection.id, sorted(region.wakes))
         refresh_wakes(writer, collection.id)
