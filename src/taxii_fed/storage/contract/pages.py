@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import count
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -243,3 +246,54 @@ def test_a_page_within_a_transaction_sees_its_ends_and_ranks(store_factory: Stor
         assert [row.date_added for row in writer.page(view, ObjectQuery(versions=ALL_VERSIONS)).rows] == [second, third]
         add(writer, view, new_version(4))
         assert [row.date_added for row in writer.page(view, ObjectQuery()).rows] == [third]
+
+
+FRESH = count(1000)
+"""Numbers of objects that no other example has, as they share a store."""
+
+PLAIN = (ObjectQuery(), ObjectQuery(limit=2), ObjectQuery(versions=ALL_VERSIONS), ObjectQuery(types=("indicator",), limit=1))
+
+
+def _pages_of(store: Store, views: Sequence[int]) -> Iterator[tuple[tuple[int, int, int], list[Contents]]]:
+    """Yield the state of each view, where the store counts it, and its pages in that state."""
+    with store.read() as reader:
+        for number in views:
+            view = reader.view(number)
+            if view.edits is not None:
+                yield (number, view.head, view.edits), [reader.contents(number, query) for query in PLAIN]
+
+
+@pytest.mark.invariant("I6")
+@on_one_store
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(("open", "end", "rerank", "copy", "erase", "nothing")), st.integers(0, 5)), max_size=12
+    )
+)
+def test_while_head_and_edits_of_a_view_are_the_same_its_pages_are(
+    store_factory: StoreFactory, steps: list[tuple[str, int]]
+) -> None:
+    store = store_factory()
+    with store.write() as writer:
+        view = writer.create_view(COLLECTION)
+        mirror = writer.create_view(COLLECTION)
+        writer.set_mirror(view, mirror)
+    known = dict(_pages_of(store, (view, mirror)))
+    for step, which in steps:
+        with store.write() as writer:
+            live = writer.entries(view, 0, 100)
+            entry = live[which % len(live)] if live else None
+            if step == "open":
+                add(writer, view, new_version(next(FRESH)))
+            elif step == "end" and entry:
+                writer.change(view, Change(ended=((entry.date_added, "why"),)))
+            elif step == "rerank" and entry:
+                writer.change(view, Change(reranked=((entry.date_added, Rank(newest=bool(which % 2))),)))
+            elif step == "copy":
+                copied = writer.entries(mirror, 0, 100, ended=True)
+                writer.copy_entries(view, mirror, copied[-1].date_added if copied else 0, 2)
+            elif step == "erase" and entry:
+                writer.erase(entry.id)
+        for state, pages in _pages_of(store, (view, mirror)):
+            assert known.setdefault(state, pages) == pages, (step, state)
+    store.close()

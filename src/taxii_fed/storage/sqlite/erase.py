@@ -69,6 +69,7 @@ def erase_object(db: sqlite3.Connection, names: NewNames, object_id: str, now: i
             for view, date_added, given, body in entries
         ],
     )
+    db.executemany("UPDATE view SET edits = edits + 1 WHERE id = ?", {(view,) for view, *_ in entries})
     db.executemany("DELETE FROM body WHERE key = ?", [(body,) for body in version_bodies - blank.keys()])
     _drop_unused_ids(db, ids)
 

@@ -86,7 +86,7 @@ class SqliteWriter(VersionWriter, SqliteReader):
         if last is None:
             return 0
         self._db.execute(_COPY, (target, source, after, last))
-        self._db.execute("UPDATE view SET head = max(head, ?) WHERE id = ?", (last, target))
+        self._db.execute("UPDATE view SET head = max(head, ?), edits = edits + 1 WHERE id = ?", (last, target))
         return int(last)
 
     def change(self, view: int, change: Change) -> None:
@@ -96,6 +96,8 @@ class SqliteWriter(VersionWriter, SqliteReader):
         """
         mirror = self.view(view).mirror
         for each in (view, mirror) if mirror else (view,):
+            if change.ended or change.reranked:
+                self._db.execute("UPDATE view SET edits = edits + 1 WHERE id = ?", (each,))
             self._end(each, change.ended)
             self._db.executemany(
                 RERANK, [{"view": each, "date_added": stamp, "rank": rank_bits(rank)} for stamp, rank in change.reranked]
