@@ -175,6 +175,12 @@ def test_a_refusal_that_leaves_the_body_unread_says_that_the_connection_ends(pla
     assert (code, headers["Connection"]) == (404, "close")
 
 
+def test_a_client_that_sends_all_before_it_reads_gets_the_refusal(plain: Served):
+    body = b" " * 12_000_000
+    reply = requests.post(plain.url + OBJECTS, data=body, headers={"Authorization": "Bearer nobody's"}, timeout=30)
+    assert reply.status_code == 401
+
+
 @pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\nabc", b"5;x=\x00\r\n"])
 def test_a_broken_chunk_is_the_clients_fault(plain: Served, body: bytes):
     with plain.connect() as connection:

@@ -48,7 +48,8 @@ ANSWER_SECONDS = 600.0
 KEEP_ALIVE_SECONDS = 30
 LINGER_SECONDS = 0.5
 """For a client to hang up after the last answer of a connection, before the server does."""
-LINGER_BYTES = 65_536
+LINGER_BYTES = 64_000_000
+"""Of a refused body that are thrown away meanwhile: many clients look for the answer only when they have sent all of it."""
 UPKEEP_SECONDS = 5.0
 STATUS_SECONDS = 48 * 3600
 """How long the status of a POST can be asked for; the standard wants a day at least (section 4.3)."""
