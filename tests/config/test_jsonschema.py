@@ -2,7 +2,7 @@
 
 import json
 
-import jsonschema_rs
+import jsonschema
 import pytest
 
 from taxii_fed.config.jsonschema import default_text, field_docs, json_schema, sections
@@ -12,7 +12,7 @@ SCHEMA = json_schema()
 
 
 def valid(**more):
-    return jsonschema_rs.validator_for(SCHEMA).is_valid(more)
+    return jsonschema.Draft202012Validator(SCHEMA).is_valid(more)
 
 
 def test_it_is_json_and_a_schema_itself():
