@@ -222,12 +222,12 @@ class _Closure:
         return state
 
     def _marking(self, candidate: Candidate) -> _State:
-        """TLP definitions are always visible, others while something visible uses them (convention 12)."""
+        """TLP definitions are always visible, others while something visible uses them (convention 12); own staff sees all."""
         share = self._judge.audience.share[0].name if self._judge.audience.reads else ""
         state = _State(candidate, Verdict(Outcome.SHARE, share), present=self._judge.audience.reads)
         if not state.present:
             state.reason = Reason.NO_RULE
-        if candidate.facts.id not in TLP_LEVELS:
+        if candidate.facts.id not in TLP_LEVELS and not self._judge.audience.own:
             state.needs = (Use.MARKING, Use.GRANULAR)
         return state
 

@@ -73,6 +73,7 @@ class Audience:
     """The rules that reach one party in one collection at one time. Parties with equal ``signature`` get the same outcome.
 
     ``lapsed``: change rules whose ``until`` has passed. ``party`` is set where approvals count, which are for one party.
+    ``own``: the node's own staff, who see every marking definition that was published, used or not.
     ``until_at`` (µs) is when a date of a rule or of a membership next changes the audience itself.
     """
 
@@ -82,6 +83,7 @@ class Audience:
     change: tuple[Change, ...] = ()
     lapsed: tuple[Change, ...] = ()
     party: str = ""
+    own: bool = False
     signature: str = ""
     until_at: int | None = None
 
@@ -124,6 +126,7 @@ def audience_of(in_force: InForce, party: Party, collection: str, now: int) -> A
         change=tuple(rule for rule in change if live(rule)),
         lapsed=tuple(rule for rule in change if not live(rule)),
         party=party.name if any(rule.approval for rule in hold) else "",
+        own=party.role == "own",
         until_at=min((at for at in boundaries if at > now), default=None),
     )
     return replace(audience, signature=_signature(audience)) if share else replace(NOBODY, until_at=audience.until_at)
@@ -140,7 +143,7 @@ def _signature(audience: Audience) -> str:
             ("lapsed", audience.lapsed),
         )
     ]
-    return hashlib.sha256(json.dumps([terms, audience.party]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([terms, audience.party, audience.own]).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
