@@ -428,9 +428,9 @@ class Ingest:
         known = KnownHere(
             digests=tuple((where, what) for where, what, _, _ in rows),
             home=home,
-            deleted=self._keys.mark(facts.id, facts.version) in context.refused,
+            deleted=bool(context.refused) and self._keys.mark(facts.id, facts.version) in context.refused,
             made_here=_made_here(facts, arrival, source, context),
-            erased=self._keys.erased_mark(facts.id) in context.refused,
+            erased=bool(context.refused) and self._keys.erased_mark(facts.id) in context.refused,
         )
         ruling = rule(
             facts,
@@ -538,8 +538,8 @@ class Ingest:
         )
         context.homes.setdefault(facts.id, "")
         batch.touched.add(facts.id)
-        batch.back.append(self._keys.mark(facts.id, facts.version))
-        batch.back.append(self._keys.gone_mark(collection.id, facts.id))
+        if context.refused:
+            batch.back += [self._keys.mark(facts.id, facts.version), self._keys.gone_mark(collection.id, facts.id)]
         if facts.id not in context.before:
             found = facts if provenance == facts.provenance else facts_of(received.value or {}, provenance)
             batch.arrived.setdefault(facts.id, []).append(Candidate(-len(batch.new), found, received.value or {}))
@@ -574,12 +574,15 @@ class Ingest:
             object_id: rows
             for object_id, rows in arrived.items()
             # What was here before, or lay apart, is known to those who were told that it went, or that must not name it.
-            if object_id not in context.apart and self._keys.gone_mark(collection.id, object_id) not in context.refused
+            if object_id not in context.apart
+            and not (context.refused and self._keys.gone_mark(collection.id, object_id) in context.refused)
         }
         self._settler.settle(writer, collection.id, batch.touched, now, arrived=fresh)
 
     def _come_again(self, collection: CollectionTerms, batch: _Batch, context: _Context) -> set[tuple[str, int]]:
         """Return the (id, version) of arrivals that were taken away here before."""
+        if not context.refused:
+            return set()
         return {
             (each.object_id, each.version)
             for each in batch.new
