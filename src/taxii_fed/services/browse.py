@@ -20,6 +20,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.ports import Clock, Reader, Row, Store, View
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.pagecache import PageCache
 from taxii_fed.services.readlog import ReadLog
 from taxii_fed.services.rerun import rerun
 
@@ -114,6 +115,7 @@ class Browse:
         self._wake = wake
         self._annotate = annotate
         self._terms = _NO_TERMS
+        self._kept = PageCache()
 
     @rerun
     def anonymous(self) -> str:
@@ -241,7 +243,11 @@ class Browse:
     def _contents(self, reader: Reader, view: View, query: ObjectQuery) -> Found:
         if _has_all(view, query):
             return self._nothing(view, query)
-        page = reader.contents(view.id, query)
+        page = self._kept.get(view, query)
+        if page is None:
+            page = reader.contents(view.id, query)
+            if query.ids is None:
+                self._kept.put(view, query, page)
         if not page.dates:
             return self._nothing(view, query)
         return Found(view.id, view.head, page.dates[0], page.dates[-1], page.dates, page.more, text=page.text)
