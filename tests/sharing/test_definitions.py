@@ -1,10 +1,21 @@
-"""Who sees a marking definition that nothing uses (convention 12)."""
+"""For whom a marking definition counts, and who sees one (conventions 3 and 12; I1)."""
 
 from __future__ import annotations
 
-from nodekit import DESK, in_force, indicator, open_kit, stix_id
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodekit import BANKING, DESK, in_force, indicator, memory_folder, open_kit, stix_id
+from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.rules import Party, Share
+from taxii_fed.core.stix import read_envelope
+from taxii_fed.services.ingest import Giver, Offered
 
 STATEMENT = stix_id("marking-definition", 1)
 DEFINITION = {
@@ -15,21 +26,115 @@ DEFINITION = {
     "definition_type": "statement",
     "definition": {"statement": "For defence only."},
 }
-RULES = in_force(
-    parties=(Party(name="bank", role="bank"),), share=(Share(name="all", up_to=Level.AMBER, relayed_up_to=Level.AMBER),)
-)
+EAST, WEST = Party(name="east", role="peer"), Party(name="west", role="peer")
+BANK, MEMBER = Party(name="bank", role="bank"), Party(name="member", role="bank", publish=("banking",))
+RULES = in_force(parties=(EAST, WEST, BANK, MEMBER), share=(Share(name="all", up_to=Level.AMBER, relayed_up_to=Level.AMBER),))
+USED = {**indicator(1, level=None), "object_marking_refs": [TLP2_IDS[Level.GREEN], STATEMENT]}
+SECRET = {
+    **indicator(2, description="Only for some"),
+    "granular_markings": [{"marking_ref": STATEMENT, "selectors": ["description"]}],
+}
 
 
-def seen(kit, party: str) -> set[str]:
+def giver(peer: Party) -> Giver:
+    return Giver(peer.name, "theirs", peer, PeerTerms())
+
+
+def bring(kit, who: Party, *objects: dict) -> None:
+    if who.role != "peer":
+        kit.publish(*objects, party=who)
+        return
+    received = read_envelope(json.dumps({"objects": list(objects)}).encode())
+    kit.ingest.offer(giver(who), BANKING, [Offered(each) for each in received])
+
+
+def seen(kit, party: str = "bank") -> set[str]:
     return {obj["id"] for obj in kit.view(party)}
 
 
-def test_own_staff_sees_a_definition_at_once_and_others_when_something_uses_it(tmp_path):
+@pytest.fixture
+def kit(tmp_path):
     kit = open_kit(tmp_path, RULES)
-    kit.publish(DEFINITION)
-    assert (seen(kit, DESK.name), seen(kit, "bank")) == ({STATEMENT}, set())
-    used = {**indicator(1, level=None), "object_marking_refs": [TLP2_IDS[Level.GREEN], STATEMENT]}
-    kit.publish(used)
-    assert seen(kit, "bank") == {STATEMENT, used["id"]}
+    yield kit
     assert kit.planner.verify() == []
     kit.store.close()
+
+
+def test_own_staff_sees_a_definition_at_once_and_others_when_something_uses_it(kit):
+    kit.publish(DEFINITION)
+    assert (seen(kit, DESK.name), seen(kit)) == ({STATEMENT}, set())
+    kit.publish(USED)
+    assert seen(kit) == {STATEMENT, USED["id"]}
+
+
+@pytest.mark.invariant("I1")
+@pytest.mark.parametrize("other", [WEST, MEMBER])
+def test_a_definition_does_not_explain_the_marking_of_what_a_peer_brought_unless_that_peer_brings_it(kit, other):
+    bring(kit, EAST, USED)
+    bring(kit, other, DEFINITION)
+    assert seen(kit) == set()
+    bring(kit, EAST, DEFINITION)
+    assert seen(kit) == {STATEMENT, USED["id"]}
+
+
+@pytest.mark.invariant("I1")
+def test_a_peers_definition_does_not_explain_the_marking_of_what_is_published_here(kit):
+    kit.publish(USED, party=MEMBER)
+    bring(kit, WEST, DEFINITION)
+    assert seen(kit) == set()
+    kit.publish(DEFINITION, party=MEMBER)
+    assert seen(kit) == {STATEMENT, USED["id"]}
+
+
+def test_a_definition_of_the_nodes_own_staff_counts_for_everything(kit):
+    bring(kit, EAST, USED)
+    bring(kit, WEST, DEFINITION)
+    kit.publish(DEFINITION)
+    assert seen(kit) == {STATEMENT, USED["id"]}
+
+
+@pytest.mark.invariant("I1", "I10")
+def test_what_a_definition_let_out_goes_when_the_peer_brings_it_no_more_though_another_does(kit):
+    bring(kit, EAST, DEFINITION, USED)
+    bring(kit, WEST, DEFINITION)
+    assert seen(kit) == {STATEMENT, USED["id"]}
+    with kit.store.read() as reader:
+        [version] = reader.versions(BANKING.id, [STATEMENT])[STATEMENT]
+    kit.ingest.gone(giver(EAST), BANKING, [version.key])
+    assert {each for each in seen(kit) if not each.startswith("note--")} == set()
+
+
+@pytest.mark.invariant("I1", "I6")
+def test_what_only_staff_explained_goes_when_they_are_staff_no_longer(kit):
+    desk = Party(name="second-desk", role="own", publish=("banking",))
+    staffed = in_force(parties=(*RULES.parties.values(), desk), share=RULES.share)
+    kit.put_in_force(staffed)
+    bring(kit, EAST, USED)
+    kit.publish(DEFINITION, party=desk)
+    assert USED["id"] in seen(kit)
+    guest = Party(name="second-desk", role="bank", publish=("banking",))
+    kit.put_in_force(in_force(parties=(*RULES.parties.values(), guest), share=RULES.share))
+    assert USED["id"] not in seen(kit)
+
+
+@pytest.mark.invariant("I1")
+def test_a_property_stays_cut_while_only_a_strangers_definition_explains_its_marking(kit):
+    bring(kit, EAST, SECRET)
+    bring(kit, WEST, DEFINITION)
+    assert "Only for some" not in json.dumps(kit.view("bank"))
+    bring(kit, EAST, DEFINITION)
+    assert "Only for some" in json.dumps(kit.view("bank"))
+
+
+ACTS = [(who, what) for who in (EAST, WEST, MEMBER, DESK) for what in (DEFINITION, USED, SECRET)]
+
+
+@pytest.mark.invariant("I7")
+@given(acts=st.permutations(ACTS), count=st.integers(1, len(ACTS)))
+def test_whatever_the_order_the_views_are_what_a_rebuild_gives(acts, count):
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
+        kit = open_kit(Path(folder), RULES)
+        for who, what in acts[:count]:
+            bring(kit, who, what)
+            assert kit.planner.verify() == []
+        kit.store.close()

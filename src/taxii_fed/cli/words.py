@@ -10,7 +10,7 @@ WITHHELD: dict[str, str] = {
     Reason.TYPE_NOT_ALLOWED: "the share rules name other types of object",
     Reason.UNKNOWN_TYPE: "its type is none of STIX, and no share rule says 'unknown_types: share'",
     Reason.EXPIRED: "it has expired, and the share rules leave expired objects out",
-    Reason.UNKNOWN_MARKING: "it carries a marking that this node does not know",
+    Reason.UNKNOWN_MARKING: "it carries a marking that nothing explains: no entry of 'markings', and no definition from where it came from",
     Reason.UNMARKED: "it has no TLP marking, and no share rule says what that counts as",
     Reason.ABOVE_CEILING: "its TLP level is above what the share rules allow",
     Reason.VETOED: "a never rule keeps it back",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from taxii_fed.core import derive
 from taxii_fed.core.closure import Candidate, Copy
@@ -31,7 +32,7 @@ class AudienceCopier:
         """Return the edited object, None where nothing bites."""
         if not verdict.changes and not candidate.facts.granular:
             return None
-        edits = self._edits_of(verdict)
+        edits = self._edits_of(verdict, candidate.facts.provenance.origin)
         self._edits[candidate.key] = edits
         if not derive.may_hit(dumps(candidate.obj), edits):
             return None
@@ -74,19 +75,20 @@ class AudienceCopier:
 
     def link(self, candidate: Candidate, copy: Json, verdict: Verdict) -> Json | None:
         """Return the relationship of a copy to its source, None where the rules do not all ask for one."""
-        if not self._edits_of(verdict).link:
+        if not self._edits_of(verdict, candidate.facts.provenance.origin).link:
             return None
         return link_of(copy, candidate.facts.id, self._creator, self._keys)
 
-    def _edits_of(self, verdict: Verdict) -> Edits:
-        key = (*(change.name for change in verdict.changes), verdict.ceiling)
+    def _edits_of(self, verdict: Verdict, origin: str) -> Edits:
+        key = (*(change.name for change in verdict.changes), verdict.ceiling, origin)
         edits = self._merged.get(key)
         if edits is None:
-            edits = self._merged[key] = derive.merge_edits(verdict.changes, ceiling=verdict.ceiling, marking_level=self._level)
+            level = partial(self._level, origin)
+            edits = self._merged[key] = derive.merge_edits(verdict.changes, ceiling=verdict.ceiling, marking_level=level)
         return edits
 
-    def _level(self, marking_id: str) -> Level | None:
-        meaning = self._meanings(marking_id)
+    def _level(self, origin: str, marking_id: str) -> Level | None:
+        meaning = self._meanings(marking_id, origin)
         if meaning is Word.UNKNOWN:
             return None
         return meaning if isinstance(meaning, Level) else Level.CLEAR

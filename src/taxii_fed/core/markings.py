@@ -6,7 +6,7 @@ Answers convention 3 of the scenarios and section 6 of the sharing-rule model. T
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -27,30 +27,34 @@ class Word(Enum):
 
 Meaning = Level | Word
 
+Definitions = Callable[[str, str], Mapping[str, Any] | None]
+"""Gives the definition of a marking, by its id, that counts for objects of an origin; None where there is none."""
+
 
 class Meanings:
-    """The meaning of each marking in one collection: the TLP ids, the configured map, then the definitions that lie there."""
+    """The meaning of each marking in one collection: the TLP ids, the configured map, then the definitions that lie there.
 
-    def __init__(self, mapped: Mapping[str, Level], definitions: Mapping[str, Mapping[str, Any]]) -> None:
+    A definition is somebody's word: it counts for the objects of some origins only.
+    """
+
+    def __init__(self, mapped: Mapping[str, Level], definitions: Definitions) -> None:
         self._mapped = mapped
         self._definitions = definitions
-        self._known: dict[str, Meaning] = {}
+        self._known: dict[tuple[str, str], Meaning] = {}
 
-    def __call__(self, marking_id: str) -> Meaning:
-        """Return what a marking id means."""
-        meaning = self._known.get(marking_id)
-        if meaning is None:
-            meaning = self._known[marking_id] = self._find(marking_id)
-        return meaning
-
-    def _find(self, marking_id: str) -> Meaning:
+    def __call__(self, marking_id: str, origin: str) -> Meaning:
+        """Return what a marking id means on an object of ``origin`` (`Provenance.origin`)."""
         level = TLP_LEVELS.get(marking_id)
         if level is None:
             level = self._mapped.get(marking_id)
         if level is not None:
             return level
-        definition = self._definitions.get(marking_id)
-        return Word.UNKNOWN if definition is None else defined(definition, self._mapped)
+        meaning = self._known.get((marking_id, origin))
+        if meaning is None:
+            definition = self._definitions(marking_id, origin)
+            meaning = Word.UNKNOWN if definition is None else defined(definition, self._mapped)
+            self._known[marking_id, origin] = meaning
+        return meaning
 
 
 def defined(definition: Mapping[str, Any], mapped: Mapping[str, Level]) -> Meaning:
@@ -85,7 +89,7 @@ def effective(facts: Facts, meanings: Meanings) -> tuple[Level | None, bool]:
     level = facts.provenance.overlay
     unknown = False
     for marking in facts.markings:
-        meaning = meanings(marking)
+        meaning = meanings(marking, facts.provenance.origin)
         if isinstance(meaning, Level):
             level = meaning if level is None or meaning > level else level
         elif meaning is Word.UNKNOWN:

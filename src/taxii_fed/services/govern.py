@@ -22,6 +22,7 @@ from taxii_fed.core.facts import Json
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
 from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
+from taxii_fed.services import vouching
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.leases import owner, take
 from taxii_fed.services.rerun import rerun
@@ -239,11 +240,7 @@ class Governor:
             before_at = grouped_at(reader, collection.id, at)
         groups: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         leaving: list[str] = []
-        everything = (present.markings, present.jurisdictions, present.identity) != (
-            coming.markings,
-            coming.jurisdictions,
-            coming.identity,
-        )
+        everything = _common(present) != _common(coming)
         moved: dict[str, bool] = {}
         for name, view in sorted(readers.items()):
             audience = audience_of(coming, coming.parties[name], after.name, at) if after and name in coming.parties else None
@@ -433,6 +430,11 @@ class _Held:
     def __exit__(self, *_: object) -> None:
         if self._lease is not None:
             self._store.release(self._lease)
+
+
+def _common(in_force: InForce) -> tuple[object, ...]:
+    """Return what every view depends on, whoever reads it."""
+    return in_force.markings, in_force.jurisdictions, in_force.identity, vouching.staff(in_force)
 
 
 def _require_unchanged(reader: Reader, change: Json | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.stix import Received, read_envelope
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
 from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Store, Version, Writer
-from taxii_fed.services import approvals
+from taxii_fed.services import approvals, vouching
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.region import candidate_of
 from taxii_fed.services.rerun import rerun
@@ -105,6 +105,8 @@ class _Batch:
     apart: list[Quarantined] = field(default_factory=list)
     events: list[DoorEvent] = field(default_factory=list)
     back: list[bytes] = field(default_factory=list)
+    seconded: dict[int, str] = field(default_factory=dict)
+    """Marking definitions, key to id, that were known before and that the giver brings as well."""
     lifted: list[tuple[int, Quarantined]] = field(default_factory=list)
     """Items of the quarantine that one of ``new``, by its position, lets in."""
     dropped: set[str] = field(default_factory=set)
@@ -257,12 +259,29 @@ class Ingest:
         left = writer.offers(keys)
         orphans = [key for key in keys if all(self._path_token in offer.path for offer in left.get(key, ()))]
         versions = [version for key in orphans if (version := writer.version_by_key(key)) is not None]
+        orphaned = set(orphans)
+        kept = {key: rows for key, rows in left.items() if key not in orphaned}
         # An observable is its value: whoever sees it anew may say so.
         lasting = [each for each in versions if each.type not in OBSERVABLE_TYPES]
         writer.refuse([self._keys.mark(each.object_id, each.version) for each in lasting], self._clock.now())
         self._note_versions(writer, giver, collection, versions, DELETED)
-        self.remove(writer, collection, versions, event=DELETED)
+        self.remove(
+            writer, collection, versions, event=DELETED, undefined=self._no_longer_defined(writer, giver, collection, kept)
+        )
         return len(versions)
+
+    def _no_longer_defined(
+        self, reader: Reader, giver: str, collection: CollectionTerms, left: Mapping[int, Sequence[Offer]]
+    ) -> set[str]:
+        """Return the objects for which definitions cease to count that others still bring; ``left``: by whom, of every version."""
+        in_force = self._cache.current(reader)
+        if in_force is None:
+            return set()
+        origin = vouching.voucher(giver, in_force)
+        lost = [key for key, rows in left.items() if origin not in vouching.vouchers(rows, in_force)]
+        versions = [version for key in lost if (version := reader.version_by_key(key)) is not None]
+        definitions = {version.object_id for version in versions if version.type == "marking-definition"}
+        return vouching.affected(reader, collection.id, definitions, origin)
 
     def held_back(self, giver: Giver, collection: CollectionTerms, keys: Sequence[int]) -> None:
         """Note in the inbound audit that the removal of these versions waits for a person."""
@@ -341,9 +360,20 @@ class Ingest:
             raise NotFoundError("No such version of this object in this collection.")
         return chosen
 
-    def remove(self, writer: Writer, collection: CollectionTerms, versions: Sequence[Version], *, event: str) -> None:
-        """Take versions out of a collection and of every view, and tell those who held them (I10)."""
-        if not versions:
+    def remove(
+        self,
+        writer: Writer,
+        collection: CollectionTerms,
+        versions: Sequence[Version],
+        *,
+        event: str,
+        undefined: Collection[str] = (),
+    ) -> None:
+        """Take versions out of a collection and of every view, and tell those who held them (I10).
+
+        ``undefined``: objects whose markings mean something else from now on.
+        """
+        if not (versions or undefined):
             return
         now = self._clock.now()
         ids = {version.object_id for version in versions}
@@ -356,7 +386,7 @@ class Ingest:
         writer.remove_versions([version.key for version in versions])
         left = writer.versions(collection.id, ids)
         writer.refuse([self._keys.gone_mark(collection.id, each) for each in ids if not left.get(each)], now)
-        self._settler.settle(writer, collection.id, ids, now, unchanged=named, event=event)
+        self._settler.settle(writer, collection.id, ids | {*undefined}, now, unchanged=named, event=event)
 
     # -- the door ----------------------------------------------------------------------------------------------------------
 
@@ -486,11 +516,10 @@ class Ingest:
             )
             return
         if ruling is Ruling.KNOWN:
-            batch.offers.extend(
-                Offer(key, source.giver, offered.path)
-                for where, what, _, key in rows
-                if where == collection.id and what == content and key > 0
-            )
+            again = [key for where, what, _, key in rows if where == collection.id and what == content and key > 0]
+            batch.offers.extend(Offer(key, source.giver, offered.path) for key in again)
+            if facts.type == "marking-definition":
+                batch.seconded.update(dict.fromkeys(again, facts.id))
         elif ruling is Ruling.ABOVE and source.terms is not None and source.terms.drop_above:
             batch.dropped.add(facts.id)
         elif ruling.kept_apart:
@@ -549,6 +578,7 @@ class Ingest:
     ) -> None:
         keys = writer.add_versions(batch.new)
         writer.set_homes(batch.homes)
+        batch.touched |= self._newly_defined(writer, source, collection, batch.seconded)
         writer.add_offers(
             [
                 *batch.offers,
@@ -578,6 +608,17 @@ class Ingest:
             and not (context.refused and self._keys.gone_mark(collection.id, object_id) in context.refused)
         }
         self._settler.settle(writer, collection.id, batch.touched, now, arrived=fresh)
+
+    def _newly_defined(
+        self, reader: Reader, source: _Source, collection: CollectionTerms, definitions: Mapping[int, str]
+    ) -> set[str]:
+        """Return the objects for which these definitions, known before, begin to count because the giver brings them too."""
+        in_force = self._cache.current(reader)
+        if not definitions or in_force is None:
+            return set()
+        before, origin = reader.offers(definitions), vouching.voucher(source.giver, in_force)
+        fresh = {each for key, each in definitions.items() if origin not in vouching.vouchers(before.get(key, ()), in_force)}
+        return vouching.affected(reader, collection.id, fresh, origin)
 
     def _come_again(self, collection: CollectionTerms, batch: _Batch, context: _Context) -> set[tuple[str, int]]:
         """Return the (id, version) of arrivals that were taken away here before."""

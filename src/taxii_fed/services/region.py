@@ -20,7 +20,7 @@ from taxii_fed.core.markings import Meanings
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Approval, Audience, Judge, Outcome, Reason, Verdict
 from taxii_fed.ports import Entry, Reader, Version, View, Writer
-from taxii_fed.services import approvals
+from taxii_fed.services import approvals, vouching
 
 _CUTTABLE = (Use.GRANULAR, Use.EXTENSION)
 """What a copy may no longer have of its source; markings stay in every copy."""
@@ -49,6 +49,8 @@ class Loaded:
     exists: dict[str, bool] = field(default_factory=dict)
     absent: dict[str, bool] = field(default_factory=dict)
     """Of ids that have no version here: whether they were here or lie in quarantine."""
+    bringers: dict[int, frozenset[str]] = field(default_factory=dict)
+    """Of versions of marking definitions, by key: the origins that bring them."""
 
     def load(self, object_ids: Iterable[str]) -> None:
         """Read all versions of these objects, those without any as an empty list."""
@@ -63,8 +65,17 @@ class Loaded:
         markings = {marking for each in candidates for marking in each.facts.markings if marking not in TLP_LEVELS}
         markings |= {marking for each in candidates for marking, _ in each.facts.granular if marking not in TLP_LEVELS}
         self.load(markings)
-        definitions = {marking: self.objects[marking][-1].obj for marking in markings if self.objects[marking]}
-        return Meanings(self.in_force.markings, definitions)
+        return Meanings(self.in_force.markings, self.definition)
+
+    def definition(self, marking: str, origin: str) -> Json | None:
+        """Return the newest definition of a marking that counts for objects of an origin, None where there is none."""
+        self.load([marking])
+        versions = self.objects[marking]
+        unread = [each.key for each in versions if each.key not in self.bringers]
+        if unread:
+            offers = self.reader.offers(unread)
+            self.bringers.update({key: vouching.vouchers(offers.get(key, ()), self.in_force) for key in unread})
+        return next((each.obj for each in reversed(versions) if vouching.counts(self.bringers[each.key], origin)), None)
 
 
 class Region:
@@ -391,8 +402,7 @@ class Region:
         judge = self._judges.get(key)
         if judge is None:
             loaded = self._loaded
-            meanings = Meanings(loaded.in_force.markings, _Definitions(loaded))
-            judge = self._judges[key] = Judge(audience, loaded.in_force, meanings, loaded.now, self._approvals)
+            judge = self._judges[key] = Judge(audience, loaded.in_force, loaded.meanings(()), loaded.now, self._approvals)
         return judge
 
     def _approvals(self, object_id: str) -> Sequence[Approval]:
@@ -550,20 +560,6 @@ class Region:
 
 def _hides_creator(judge: Judge, facts: Facts, identity: str) -> bool:
     return facts.created_by == identity and any(rule.hide_creator for rule in judge(facts).changes)
-
-
-class _Definitions(dict[str, Json]):
-    """Marking definitions of the collection, read when first asked for."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        super().__init__()
-        self._loaded = loaded
-
-    def get(self, key: str, default: Json | None = None) -> Json | None:  # type: ignore[override]
-        """Return the body of a marking definition, None where the collection has none."""
-        self._loaded.load([key])
-        candidates = self._loaded.objects[key]
-        return candidates[-1].obj if candidates else default
 
 
 def _leans_on_others(object_id: str) -> bool:
