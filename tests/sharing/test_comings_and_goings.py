@@ -14,7 +14,8 @@ from taxii_fed.core.query import ALL_VERSIONS
 from taxii_fed.core.rules import Change, CollectionTerms, Hold, Party, Share, To, What
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.services import region
-from taxii_fed.services.ingest import Giver, Offered
+from taxii_fed.services.arrivals import Offered
+from taxii_fed.services.ingest import Giver
 from taxii_fed.services.notices import LIFE
 from taxii_fed.services.persons import Persons
 

@@ -14,7 +14,7 @@ from taxii_fed.core.pull import Request
 from taxii_fed.core.remote import Carried, ManifestPage, ObjectPage, version_instant
 from taxii_fed.core.stix import Received
 from taxii_fed.ports import PeerClient
-from taxii_fed.services.ingest import Offered
+from taxii_fed.services.arrivals import Offered
 
 IDS_AT_ONCE = 40
 """Ids in one request: what fits a request line of 4,094 bytes, the limit of a common server."""

@@ -21,10 +21,11 @@ from taxii_fed.core.pull import Pull, Request
 from taxii_fed.core.remote import version_instant
 from taxii_fed.core.rules import CollectionTerms
 from taxii_fed.ports import Clock, PeerClient, Store
+from taxii_fed.services.arrivals import Offered
 from taxii_fed.services.beside import Joined, join
 from taxii_fed.services.hold import LEASE_SECONDS, Hold, TakenOverError, held
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.ingest import Giver, Offered
+from taxii_fed.services.ingest import Giver
 from taxii_fed.services.subscriptions import State, Subscription, Subscriptions
 from taxii_fed.services.walk import Walk
 

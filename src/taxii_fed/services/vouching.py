@@ -6,7 +6,7 @@ what that peer brings, one that is published here for what is published here, an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from taxii_fed.core.facts import LOCAL, Use
 from taxii_fed.core.rules import InForce
@@ -53,3 +53,26 @@ def affected(reader: Reader, collection_id: str, definitions: Collection[str], o
         for object_id, known in reader.known(found).items()
         if any(each.collection == collection_id and each.provenance.origin == origin for each in known)
     }
+
+
+def newly(reader: Reader, in_force: InForce, collection_id: str, giver: str, definitions: Mapping[int, str]) -> set[str]:
+    """Return the objects for which definitions, key to id, begin to count once ``giver`` brings them too; others do already."""
+    if not definitions:
+        return set()
+    origin, before = voucher(giver, in_force), reader.offers(definitions)
+    fresh = {each for key, each in definitions.items() if origin not in vouchers(before.get(key, ()), in_force)}
+    return affected(reader, collection_id, fresh, origin)
+
+
+def no_longer(
+    reader: Reader, in_force: InForce, collection_id: str, giver: str, left: Mapping[int, Sequence[Offer]]
+) -> set[str]:
+    """Return the objects for which definitions cease to count that ``giver`` has ceased to bring.
+
+    ``left``: who still brings a version, by key; versions of other types are passed over.
+    """
+    origin = voucher(giver, in_force)
+    lost = [key for key, rows in left.items() if origin not in vouchers(rows, in_force)]
+    versions = [version for key in lost if (version := reader.version_by_key(key)) is not None]
+    definitions = {version.object_id for version in versions if version.type == "marking-definition"}
+    return affected(reader, collection_id, definitions, origin)
