@@ -93,6 +93,8 @@ START = "2026-03-02T09:00Z"
 MADE = "2026-02-10T08:00:00.000Z"
 FILLED: dict[str, Json] = {"indicator": {"pattern_type": "stix", "valid_from": MADE}}
 QUIET = ("spec_version", "created", "modified", "valid_from", "published", "identity_class", "is_family")
+UNDEFINED = {"marking-definition--2": "marking-definition--00000002-0000-4000-8000-000000000000"}
+"""A marking that a case names and that nobody here has."""
 TLP_NAMES = {marking: f"TLP:{level}" for level, marking in TLP2_IDS.items()}
 
 
@@ -234,7 +236,7 @@ def _whole_id(short: Json) -> str:
 
 def _whole(short: Json, ids: dict[str, str]) -> Json:
     """Return the object that a case's short form stands for, with whole ids, its marking, and what STIX requires besides."""
-    known = ids | {name: marking for marking, name in TLP_NAMES.items()}
+    known = ids | {name: marking for marking, name in TLP_NAMES.items()} | UNDEFINED
 
     def resolved(value: Any) -> Any:
         if isinstance(value, dict):
@@ -245,6 +247,8 @@ def _whole(short: Json, ids: dict[str, str]) -> Json:
 
     kind = short["type"]
     dated = {} if kind in OBSERVABLE_TYPES else {"created": MADE, "modified": MADE}
+    if kind == "marking-definition":
+        del dated["modified"]
     own = {key: resolved(value) for key, value in short.items() if key not in ("type", "id", "tlp")}
     marked = {"object_marking_refs": [known[f"TLP:{short['tlp']}"]]} if "tlp" in short else {}
     return {"type": kind, "spec_version": "2.1", "id": ids[short["id"]], **dated, **FILLED.get(kind, {}), **own, **marked}

@@ -9,7 +9,7 @@ import pytest
 from nodekit import identity, indicator, malware, marked, note, relationship, report, sdo, stix_id
 from taxii_fed.cli import words
 from taxii_fed.core.door import Ruling
-from taxii_fed.core.levels import Level
+from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.sharing import Reason
 
 GREEN, AMBER, RED = (stix_id("indicator", number) for number in (1, 2, 3))
@@ -67,7 +67,29 @@ def test_explain_follows_references_to_the_object_that_decided(stocked):
     told = stocked.run("explain", stix_id("note", 6), "--to", "harbour-bank")
     assert "it is nothing without an object that is withheld" in told
     assert f"because of {LINK}: it is nothing without an object that is withheld" in told
-    assert f"because of {VICTIM}: a never rule keeps it back ('victims stay with us')" in told
+    assert f"because of {VICTIM}: a never rule keeps it back (the rule 'victims stay with us')" in told
+
+
+@pytest.mark.invariant("I9")
+def test_explain_names_the_marking_that_nothing_explains(stocked):
+    marking = stix_id("marking-definition", 9)
+    marked = {**indicator(9), "object_marking_refs": [TLP2_IDS[Level.GREEN], marking]}
+    stocked.publish(marked)
+    told = stocked.run("explain", marked["id"], "--to", "harbour-bank")
+    assert "no definition from where it came from" in told
+    assert f"the marking {marking}\n" in told
+
+
+@pytest.mark.invariant("I9")
+def test_explain_says_why_something_is_a_copy_to_which_nothing_was_done(stocked):
+    address = indicator(7, pattern="[ipv4-addr:value = '198.51.100.7']")
+    link = relationship(7, address["id"], GREEN)
+    stocked.publish(address, link)
+    stocked.edit(COARSER)
+    stocked.run("apply")
+    assert "what it refers to goes out as a copy, so it names that" in stocked.run(
+        "explain", link["id"], "--to", "harbour-bank"
+    )
 
 
 def test_explain_tells_what_was_done_to_a_copy_and_takes_its_id_too(stocked):
@@ -174,8 +196,8 @@ def test_view_says_which_terms_of_which_rules_do_not_reach(stocked):
 def test_view_says_why_what_is_there_is_not_visible(admin):
     admin.publish(indicator(3, level=Level.RED), malware(4, level=Level.GREEN, labels=["victim"]))
     told = admin.run("view", "harbour-bank", "banking")
-    assert "1 withheld: its TLP level is above what the share rules allow ('banks read banking')" in told
-    assert "1 withheld: a never rule keeps it back ('victims stay with us')" in told
+    assert "1 withheld: its TLP level is above what the share rules allow (the rule 'banks read banking')" in told
+    assert "1 withheld: a never rule keeps it back (the rule 'victims stay with us')" in told
     (found,) = admin.json("view", "harbour-bank", "banking")["collections"]
     assert {(each["reason"], each["count"]) for each in found["withheld"]} == {("tlp-above-ceiling", 1), ("vetoed", 1)}
 

@@ -29,7 +29,7 @@ from taxii_fed.config import scalars
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.ports import DoorEvent, Entry
-from taxii_fed.services.explain import Answer, Because, Holding, VersionAnswer
+from taxii_fed.services.explain import Answer, Holding, VersionAnswer
 from taxii_fed.services.given import Given, Refused
 from taxii_fed.services.sight import Sight
 from taxii_fed.wiring import Node
@@ -81,7 +81,7 @@ def answer_lines(answer: Answer) -> Iterator[str]:
         yield f"version {format_stix(consent.version)}: let go past {consent.rule!r} by {consent.by}, {moment(consent.at)}"
     for entry in answer.ended:
         span = f"{stamp(entry.date_added)} to {moment(entry.ended_at)}"
-        yield f"had version {entry.version_text} as {entry.id}, {span}: {words.ended(entry.ended_why)}"
+        yield f"had {f'version {entry.version_text}' if entry.version else 'it'} as {entry.id}, {span}: {words.ended(entry.ended_why)}"
     for event in reversed(answer.door):
         yield f"{moment(event.at)} from {words.giver(event.giver)}, version {event.version_text}: {words.at_the_door(event.reason)}"
     for item in answer.quarantine:
@@ -95,26 +95,30 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
         yield f"{head}{f' since {stamp(version.since)}' if version.since is not None else ''}, {form}"
         if version.rule:
             yield f"    by the rule {version.rule!r}"
-        if version.reasons:
-            yield f"    {words.done(version.reasons)}"
+        done = words.form(version.reasons) if version.derived else words.done(version.reasons)
+        if done:
+            yield f"    {done}"
         if version.changes:
             yield f"    edited by {_rules(version.changes)}"
         return
     yield f"{head}: {words.why_not(version.reason)}"
     if version.rule:
         yield f"    the rule {version.rule!r}{' would let it through' if version.reason in words.BEYOND_RULES else ''}"
+    for marking in version.unknown:
+        yield f"    the marking {marking}"
     if version.changes:
         yield f"    the edit is asked for by {_rules(version.changes)}"
     for link in version.chain:
-        yield f"    because of {link.object_id}: {_link(link)}"
+        yield f"    because of {link.object_id}: {_decision(link.reason, link.rule)}"
 
 
 def _rules(names: Sequence[str]) -> str:
     return f"the rule{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
 
 
-def _link(link: Because) -> str:
-    return f"{words.why_not(link.reason)}{f' ({link.rule!r})' if link.rule else ''}"
+def _decision(reason: str, rule: str) -> str:
+    would = " would let it through" if reason in words.BEYOND_RULES else ""
+    return f"{words.why_not(reason)}{f' (the rule {rule!r}{would})' if rule else ''}"
 
 
 def _answer_json(answer: Answer) -> Json:
@@ -134,6 +138,7 @@ def _answer_json(answer: Answer) -> Json:
                 "since": date_added(each.since),
                 "derived": each.derived,
                 "edited_by": list(each.changes),
+                "unknown_markings": list(each.unknown),
                 "chain": [
                     {"object": link.object_id, "reason": link.reason, "rule": link.rule, "why": words.why_not(link.reason)}
                     for link in each.chain
@@ -211,13 +216,15 @@ def _sight_lines(node: Node, sight: Sight, party: str, alone: bool) -> Iterator[
     if sight.left is not None and not sight.left:
         yield "  the collection is empty"
     for (reason, rule), count in sight.left.most_common() if sight.left else ():
-        yield f"  {count} withheld: {words.why_not(reason)}{f' ({rule!r})' if rule else ''}"
+        yield f"  {count} withheld: {_decision(reason, rule)}"
 
 
 def _entry_notes(entry: Entry) -> str:
-    notes = [f"copy of {entry.source}"] if entry.derived and entry.source else []
-    if entry.reasons:
-        notes.append(words.done(entry.reasons))
+    copied = entry.derived and bool(entry.source)
+    notes = [f"copy of {entry.source}"] if copied else []
+    done = words.form(entry.reasons) if copied else words.done(entry.reasons)
+    if done:
+        notes.append(done)
     return f"  ({'; '.join(notes)})" if notes else ""
 
 
@@ -287,7 +294,7 @@ def _tell_holdings(holdings: Iterable[Holding]) -> None:
     """Write a table for each form in which the object went out."""
     forms: dict[tuple[str, str, str, str], list[Holding]] = {}
     for each in holdings:
-        made = f", a copy: {words.done(each.reasons)}" if each.derived else ""
+        made = f", a copy: {words.form(each.reasons)}" if each.derived else ""
         forms.setdefault((each.collection, each.version_text, each.given_id, made), []).append(each)
     for number, ((collection, version, given_id, made), held) in enumerate(forms.items()):
         click.echo(f"{chr(10) if number else ''}{collection}: version {version} as {given_id}{made}")

@@ -53,9 +53,12 @@ EDITED: dict[str, str] = {
 }
 """What was done to what is visible, or is noted of it."""
 
+MOVED = "what it refers to goes out as a copy, so it names that"
+"""Why something goes out as a copy to which nothing else was done (convention 10)."""
+
 ENDED: dict[str, str] = {
     **WITHHELD,
-    "rule-tightened": "the rules were tightened",
+    "rule-tightened": "the rules no longer let it out",
     "deleted-at-origin": "it was deleted where it came from",
     "erased": "it was erased",
     "newest-again": "it became the newest version again, with a new date",
@@ -98,6 +101,11 @@ def why_not(reason: str) -> str:
 def done(reasons: tuple[str, ...]) -> str:
     """Return what was done to something, "" for nothing."""
     return "; ".join(EDITED.get(reason, reason) for reason in reasons)
+
+
+def form(reasons: tuple[str, ...]) -> str:
+    """Return why what goes out is a copy."""
+    return done(reasons) or MOVED
 
 
 def ended(reason: str) -> str:

@@ -97,6 +97,11 @@ def effective(facts: Facts, meanings: Meanings) -> tuple[Level | None, bool]:
     return level, unknown
 
 
+def unknown(facts: Facts, meanings: Meanings) -> tuple[str, ...]:
+    """Return the ids of the object markings of a version that mean nothing known."""
+    return tuple(each for each in facts.markings if meanings(each, facts.provenance.origin) is Word.UNKNOWN)
+
+
 def strictest(levels: Iterable[Level | None]) -> Level | None:
     """Return the strictest of some levels, None where there is none."""
     return max((level for level in levels if level is not None), default=None)

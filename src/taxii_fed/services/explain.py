@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from taxii_fed.core.closure import Result
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.keys import Keys
+from taxii_fed.core.markings import unknown
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import Reason, audience_of
 from taxii_fed.ports import Clock, Consent, DoorEvent, Entry, Quarantined, Reader, Store
@@ -37,7 +38,7 @@ class VersionAnswer:
     """One version for one party. ``outcome``: ``visible``, ``withheld`` or ``held``; ``since`` (ms) and ``given_id`` where visible.
 
     ``reason`` is why not; ``reasons`` what was done to a copy, or noted of a release; ``chain`` the references that decided; ``changes``
-    the change rules that edited it, or that asked for what can't be done surely.
+    the change rules that edited it, or that asked for what can't be done surely; ``unknown`` the markings that nothing explains.
     """
 
     version_text: str
@@ -50,6 +51,7 @@ class VersionAnswer:
     derived: bool = False
     chain: tuple[Because, ...] = ()
     changes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,10 +196,12 @@ class Explainer:
                 given_id=entry.id, since=entry.date_added, derived=entry.derived, changes=result.changes,
             )  # fmt: skip
         outcome = "visible" if result.visible and at is not None else "held" if result.held else "withheld"
+        meanings = Loaded(reader, collection, in_force, 0).meanings(())
         return VersionAnswer(
             version_text=result.facts.version_text, outcome=outcome, rule=result.rule, reason=result.reason,
             reasons=result.reasons, given_id=result.given_id if at is not None else "",
             chain=self._chain(reader, in_force, collection, party, result, at), changes=result.changes,
+            unknown=unknown(result.facts, meanings) if result.reason == Reason.UNKNOWN_MARKING else (),
         )  # fmt: skip
 
     def _chain(
