@@ -11,6 +11,16 @@ import pytest
 
 pytestmark = pytest.mark.timeout(300)
 
+NEW = (
+    "the advisory waited for its hour",
+    "it reached banks in all three that had read past its place",
+    "the copies of what is GREEN in Europe left every reader abroad",
+    "the banks abroad were told which ones",
+    "the ledgers name everybody who has an object, and nobody else",
+    "the European ledger knows who fetched the copy, when it ended and why",
+)
+"""What is checked of the embargo that opens, of the rule that is tightened and of who has it."""
+
 
 def test_the_demo_federates_tells_and_leaves_the_nodes_up_until_it_is_ended(tmp_path):
     command = [sys.executable, "-m", "taxii_fed", "demo", "--serve", "--folder", str(tmp_path / "demo")]
@@ -30,7 +40,8 @@ def test_the_demo_federates_tells_and_leaves_the_nodes_up_until_it_is_ended(tmp_
                 break
         told = "".join(lines)
         assert "✗" not in told
-        assert told.count("✓") > 10
+        assert told.count("✓") >= len(NEW) + 18
+        assert all(f"✓ {sentence}" in told for sentence in NEW)
         assert "at rest" in told
         assert 'rule "victims leave to the regulator only"' in told
         asked = re.search(r"curl .*'(?=\s+# pearl-bank)", told)[0]

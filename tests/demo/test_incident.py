@@ -6,11 +6,12 @@ import re
 
 import pytest
 
+from taxii_fed.config.load import load
 from taxii_fed.core.checks import check_object, check_strict
 from taxii_fed.core.levels import TLP_LEVELS, Level
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.demo.incident import Incident
-from taxii_fed.demo.nodes import NAMES, lay_out
+from taxii_fed.demo.nodes import NAMES, DemoError, lay_out
 
 NOW = parse_stix("2026-06-01T12:00:00Z")
 INCIDENT = Incident(NOW)
@@ -53,7 +54,7 @@ def test_addresses_and_hosts_are_reserved_for_documentation():
 
 
 def test_the_nodes_are_laid_out_with_a_key_and_a_token_for_every_party(tmp_path):
-    nodes = lay_out(tmp_path)
+    nodes = lay_out(tmp_path, NOW)
     assert set(nodes) == set(NAMES)
     assert len({node.port for node in nodes.values()}) == len(NAMES)
     for node in nodes.values():
@@ -62,3 +63,27 @@ def test_the_nodes_are_laid_out_with_a_key_and_a_token_for_every_party(tmp_path)
             set(NAMES) - {node.name}, "peer"
         )
         assert (node.folder / "node.key").stat().st_mode & 0o077 == 0
+
+
+def test_an_edited_configuration_is_read_anew_and_the_paragraph_is_shown(tmp_path):
+    node = lay_out(tmp_path, NOW)["eu-csirt"]
+    lines = node.edit("until: 2026-06-02T12:00:00Z", "until: 2026-06-01T13:00:00Z")
+    assert lines == [
+        "   until the press conference:",
+        "     to: {not: {role: own}}",
+        "     what: {label: press-conference}",
+        "-    until: 2026-06-02T12:00:00Z",
+        "+    until: 2026-06-01T13:00:00Z",
+        "     reason: all are to learn of it at the same hour",
+    ]
+    assert node.settings.hold["until the press conference"].until_at == parse_stix("2026-06-01T13:00:00Z")
+    assert node.settings == load(node.config)
+
+
+@pytest.mark.parametrize("before", ["no such line", "up_to: GREEN"])
+def test_what_is_not_there_once_is_not_edited(tmp_path, before):
+    node = lay_out(tmp_path, NOW)["eu-csirt"]
+    text = node.config.read_text()
+    with pytest.raises(DemoError, match="should have once"):
+        node.edit(before, "up_to: CLEAR")
+    assert node.config.read_text() == text

@@ -36,12 +36,13 @@ def demo(ctx: click.Context, *, stay: bool, folder: Path | None) -> None:
     nodes = {}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        nodes = lay_out(home)
+        now = time.time_ns() // 1000
+        nodes = lay_out(home, now)
         for node in nodes.values():
             node.start("serve", "--workers", "1")
         for node in nodes.values():
             node.await_ready()
-        good = Story(nodes, account, time.time_ns() // 1000).tell()
+        good = Story(nodes, account, now).tell()
         if stay:
             for node in nodes.values():
                 node.start("sync")

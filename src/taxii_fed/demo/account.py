@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,14 @@ from rich.text import Text
 from taxii_fed.core.levels import TLP_LEVELS, Level
 from taxii_fed.core.sharing import Reason
 from taxii_fed.demo.incident import Json
+from taxii_fed.demo.nodes import Node
 
-ORIGINAL, COPY, HELD, WITHHELD, ABSENT = "original", "copy", "held", "withheld", "never came here"
+ORIGINAL, COPY, HELD, WITHHELD, ABSENT = "original", "copy", "held", "withheld", "not here"
+
+_LEGEND = "● as published   ◐ as an edited copy   ⏸ on hold   – withheld   ○ gone   (blank) not at this node"
+_MARGIN = 3
+_FIXED = len("course-of-action") + len("AMBER+STRICT") + 6
+"""What the columns beside the name of an object take, with the space between them."""
 
 _SIGNS = {ORIGINAL: ("●", "green"), COPY: ("◐", "yellow"), HELD: ("⏸", "magenta"), WITHHELD: ("–", "dim"), ABSENT: ("", "")}
 
@@ -40,6 +47,11 @@ class Outcome:
     reason: str = ""
     rule: str = ""
 
+    @property
+    def had(self) -> str:
+        """The form in which the reader has the object, "" where it has nothing."""
+        return self.form if self.form in (ORIGINAL, COPY) else ""
+
 
 Columns = dict[str, dict[str, Outcome]]
 """Reader to object id to outcome."""
@@ -48,6 +60,14 @@ Columns = dict[str, dict[str, Outcome]]
 def level_of(value: Json) -> Level:
     """Return the level that an object of the demo is marked with."""
     return TLP_LEVELS[value["object_marking_refs"][0]]
+
+
+def _cell(now: Outcome, before: Outcome | None) -> Text:
+    """Return the sign of an outcome, and of the one before where it is another one."""
+    sign = Text(*_SIGNS[now.form])
+    if before is None or before.had == now.had:
+        return sign
+    return Text.assemble(Text(*_SIGNS[before.form]), " → ", sign or Text("○", "red"))
 
 
 class Account:
@@ -64,6 +84,8 @@ class Account:
         if value["type"] == "relationship":
             ends = (self._titles.get(value[end], "?").split(" of ")[0] for end in ("source_ref", "target_ref"))
             title = f" {value['relationship_type']} ".join(ends)
+        elif value["type"] == "sighting":
+            title = f"Sighting of {self._titles[value['sighting_of_ref']]}"
         self._titles[value["id"]] = str(title)
 
     def chapter(self, title: str, *lines: str) -> None:
@@ -74,35 +96,48 @@ class Account:
         for line in lines:
             self.say(line)
 
-    def say(self, line: str, style: str = "") -> None:
+    def say(self, line: str | Text, style: str = "") -> None:
         """Write one line, indented also where it goes on."""
-        if not line:
+        text = line if isinstance(line, Text) else Text(line, style=style)
+        if not text.plain:
             self._console.print()
             return
-        indent = 3 + len(line) - len(line.lstrip())
-        self._console.print(Padding(Text(line.lstrip(), style=style), (0, 0, 0, indent), expand=False))
+        indent = len(text.plain) - len(text.plain.lstrip())
+        self._console.print(Padding(text[indent:], (0, 0, 0, _MARGIN + indent), expand=False))
 
     def command(self, line: str) -> None:
         """Write a command to be copied: in one line, however wide."""
         self._console.print(Text(f"   {line}"), soft_wrap=True)
 
+    def edit(self, file: str, lines: Sequence[str]) -> None:
+        """Write what was changed in a file."""
+        self.say("")
+        self.say(f"{file}:", "bold")
+        for line in lines:
+            self.say(line, {"-": "red", "+": "green"}.get(line[:1], ""))
+
+    def run(self, node: Node, *command: str) -> None:
+        """Run a command at a node, and write it and what it prints."""
+        self.say("")
+        self.say(f"{node.name}$ taxii-fed {shlex.join(command)}", "bold")
+        for line in node.run(*command, width=self._console.width - _MARGIN).splitlines():
+            self.say(Text.from_ansi(line))
+
     def matrix(self, objects: Sequence[Json], columns: Columns, before: Columns | None = None) -> None:
         """Write one line an object and one column a reader; with ``before``, what changed since then."""
+        heads = [reader.replace("-", "-\n") for reader in columns]
+        taken = _FIXED + sum(2 + max(map(len, head.split("\n"))) for head in heads)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("object", max_width=44, no_wrap=True, overflow="ellipsis")
+        table.add_column("object", max_width=max(20, min(44, self._console.width - taken)), no_wrap=True, overflow="ellipsis")
         table.add_column("type", no_wrap=True)
         table.add_column("TLP", no_wrap=True)
-        for reader in columns:
-            table.add_column(reader, justify="center", overflow="fold")
+        for head in heads:
+            table.add_column(head, justify="center", no_wrap=True)
         for value in objects:
-            cells = []
-            for reader, outcomes in columns.items():
-                sign = Text(*_SIGNS[outcomes[value["id"]].form])
-                earlier = before[reader].get(value["id"], Outcome(ABSENT)).form if before else outcomes[value["id"]].form
-                changed = earlier != outcomes[value["id"]].form
-                if changed:
-                    sign = Text.assemble(Text(*_SIGNS[earlier]), " → ", sign or Text("○", "red"))
-                cells.append(sign)
+            cells = [
+                _cell(outcomes[value["id"]], before[reader].get(value["id"], Outcome(ABSENT)) if before else None)
+                for reader, outcomes in columns.items()
+            ]
             table.add_row(Text(self._titles[value["id"]]), Text(value["type"]), Text(str(level_of(value))), *cells)
         self._console.print(table)
 
@@ -123,9 +158,7 @@ class Account:
 
     def legend(self) -> None:
         """Say what the signs mean."""
-        self.say(
-            "● as published   ◐ as an edited copy   ⏸ on hold   – withheld   ○ gone   (blank) never came to this node", "dim"
-        )
+        self.say(_LEGEND, "dim")
 
     def checks(self, found: dict[str, bool]) -> bool:
         """Write what was checked, and return whether all of it holds."""

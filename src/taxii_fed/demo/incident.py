@@ -44,6 +44,7 @@ class Incident:
             Posted("hk-hub", "harbour-bank", "banking", tuple(self._harbour_bank())),
             Posted("hk-hub", "analysts", "banking", tuple(self._hong_kong_analysts())),
             Posted("eu-csirt", "rhine-bank", "banking", tuple(self._rhine_bank())),
+            Posted("eu-csirt", "duty-officers", "banking", tuple(self._european_officers())),
             Posted("us-isac", "prairie-bank", "banking", tuple(self._prairie_bank())),
         ]
 
@@ -184,6 +185,16 @@ class Incident:
                             "[x-acme-payment:reference = 'LANTERN-7']"),
             self._related("drop host", "indicator", "indicates", "relay kit", "malware", GREEN),
         ]  # fmt: skip
+
+    def _european_officers(self) -> list[Json]:
+        author = self.identity("EU FI-CSIRT", "financial-services")
+        listed = [self.id("attack-pattern", "one-time codes"), self.id("malware", "relay kit")]
+        return [
+            author,
+            self._report(
+                author, "advisory", "Advisory: no more codes by text message", CLEAR, listed, labels=["press-conference"]
+            ),
+        ]
 
     def _prairie_bank(self) -> list[Json]:
         author = self.identity("Prairie Bank", "financial-services")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import itertools
 import os
 import secrets
 import signal
@@ -21,10 +23,13 @@ from string import Template
 from taxii_fed.config.load import load
 from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import TaxiiFedError
+from taxii_fed.core.timestamps import format_taxii
 
 NAMES = ("hk-hub", "eu-csirt", "us-isac")
 START_SECONDS = 30.0
 _PORT = "port_"
+_PRESS_CONFERENCE = "time_press_conference"
+_DAY = 86_400_000_000
 
 
 class DemoError(TaxiiFedError):
@@ -71,16 +76,39 @@ class Node:
                 )
             )
 
-    def run(self, *command: str) -> str:
-        """Run a command to its end and return what it printed. Raises `DemoError` where it fails."""
+    def run(self, *command: str, width: int = 0) -> str:
+        """Run a command to its end and return what it printed, with ``width`` as on a terminal so wide. Raises `DemoError`."""
+        terminal = {"FORCE_COLOR": "1", "COLUMNS": str(width)} if width else {}
         done = subprocess.run(  # noqa: S603 — our own program
-            self._line(command), cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            self._line(command),
+            cwd=self.folder,
+            env=os.environ | terminal,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise DemoError(
                 f"{self.name}: `taxii-fed {' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}"
             )
         return done.stdout
+
+    def edit(self, before: str, after: str) -> list[str]:
+        """Change the configuration on disk, as with an editor, and return the paragraph with a space, - or + before each line.
+
+        What is in force stays until ``apply``. Raises `DemoError` where ``before`` is not there exactly once.
+        """
+        text = self.config.read_text("utf-8")
+        if text.count(before) != 1:
+            raise DemoError(f"{self.config} should have once: {before}")
+        edited = text.replace(before, after)
+        self.config.write_text(edited, "utf-8")
+        self.settings = load(self.config)
+        difference = difflib.unified_diff(text.splitlines(), edited.splitlines(), n=3, lineterm="")
+        lines = [line for line in difference if not line.startswith(("---", "+++", "@@"))]
+        paragraphs = [list(each) for _, each in itertools.groupby(lines, lambda line: line == " ")]
+        return [line for each in paragraphs if any(line[:1] in "-+" for line in each) for line in each]
 
     def await_ready(self) -> None:
         """Wait until the server says that it is ready. Raises `DemoError`."""
@@ -112,8 +140,8 @@ class Node:
         return [sys.executable, "-m", "taxii_fed", "--config", str(self.config), *command]
 
 
-def lay_out(folder: Path) -> dict[str, Node]:
-    """Write the configuration of all nodes below ``folder`` and return them by name; nothing runs yet."""
+def lay_out(folder: Path, now: int) -> dict[str, Node]:
+    """Write the configuration of all nodes below ``folder`` and return them by name; nothing runs yet. ``now`` in microseconds."""
     ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
     templates = {
         name: Template((resources.files("taxii_fed.demo") / "nodes" / f"{name}.yaml").read_text("utf-8")) for name in NAMES
@@ -128,6 +156,7 @@ def lay_out(folder: Path) -> dict[str, Node]:
             if peer != name:
                 _write_secret(home / f"{peer}.token", tokens[peer][name])
         filled = {f"{_PORT}{_word(each)}": str(port) for each, port in ports.items()}
+        filled[_PRESS_CONFERENCE] = whole_second(now + _DAY)
         filled |= {_word(party): hashlib.sha256(token.encode()).hexdigest() for party, token in tokens[name].items()}
         (home / "taxii-fed.yaml").write_text(template.substitute(filled), "utf-8")
         nodes[name] = Node(name, home, ports[name], load(home / "taxii-fed.yaml"), tokens[name])
@@ -136,8 +165,13 @@ def lay_out(folder: Path) -> dict[str, Node]:
 
 def _tokens(template: Template) -> dict[str, str]:
     """Return a new token for each party whose account the configuration has a place for."""
-    parties = (word.replace("_", "-") for word in template.get_identifiers() if not word.startswith(_PORT))
+    parties = (word.replace("_", "-") for word in template.get_identifiers() if not word.startswith((_PORT, _PRESS_CONFERENCE)))
     return {party: secrets.token_urlsafe(18) for party in parties}
+
+
+def whole_second(instant: int) -> str:
+    """Return an instant (µs) as one writes it in a configuration."""
+    return f"{format_taxii(instant)[:19]}Z"
 
 
 def _word(name: str) -> str:

@@ -30,16 +30,33 @@ class Reader:
 
     def read(self) -> list[Received]:
         """Return all versions of all objects that the reader gets, page by page. Raises `DemoError`."""
-        found: list[Received] = []
-        position: str | None = None
+        return self.read_after("")[0]
+
+    def read_after(self, position: str) -> tuple[list[Received], str]:
+        """Return what was added after a TAXII date, "" for all, and the date of the last of it. Raises `DemoError`."""
+        asked = {"match[version]": "all", "limit": "10"} | ({"added_after": position} if position else {})
+        query, found = asked, list[Received]()
         while True:
-            query = {"match[version]": "all", "limit": "10"} | ({"next": position} if position else {})
             answer = _asked("GET", self.node.objects_url(self.collection), self.node.tokens[self.party], params=query)
             page = read_page(answer.content)
             found += page.objects
+            position = answer.headers.get("X-TAXII-Date-Added-Last", position)
             if not page.more:
-                return found
-            position = page.next
+                return found, position
+            query = asked | {"next": page.next or ""}
+
+
+class Poller:
+    """A client that remembers how far it has read, and asks for nothing but what was added since."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.position = ""
+
+    def poll(self) -> list[Received]:
+        """Return what was added since the last poll. Raises `DemoError`."""
+        found, self.position = self.reader.read_after(self.position)
+        return found
 
 
 def post(node: Node, party: str, collection: str, objects: Iterable[Json]) -> list[bytes]:

@@ -1,22 +1,25 @@
-"""The order of events of the demo, and the checks that it makes of itself."""
+"""The order of events of the demo."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 
-from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.stix import Received
-from taxii_fed.demo.account import ABSENT, COPY, HELD, ORIGINAL, WITHHELD, Account, Columns, Outcome
+from taxii_fed.core.timestamps import parse_rfc3339
+from taxii_fed.demo import checks
+from taxii_fed.demo.account import ABSENT, Account, Columns
+from taxii_fed.demo.checks import Checks, Opened
 from taxii_fed.demo.incident import Incident, Json, Posted
-from taxii_fed.demo.nodes import DemoError, Node
-from taxii_fed.demo.reading import Reader, delete, post
-from taxii_fed.services.explain import Explainer, VersionAnswer
-from taxii_fed.wiring import open_node
+from taxii_fed.demo.nodes import DemoError, Node, whole_second
+from taxii_fed.demo.picture import Picture, explainer, holdings
+from taxii_fed.demo.reading import Poller, Reader, delete, post
 
 MOST_ROUNDS = 8
+WAIT_SECONDS = 60.0
+_EMBARGO = 5_000_000
+"""How long the embargo still lasts once its end was moved up, in µs."""
 
 _READERS = {
     "hk-hub": ("pearl-bank", "peak-insurance", "monetary-regulator"),
@@ -36,6 +39,7 @@ class Story:
         self._incident = Incident(now)
         self._sent: dict[tuple[str, str], bytes] = {}
         self._objects: dict[str, Json] = {}
+        self._picture = Picture(nodes, _READERS)
         self._told: dict[str, Columns] = {}
         self._readers = [Reader(nodes[name], party) for name, parties in _READERS.items() for party in parties]
         self._begun = time.monotonic()
@@ -43,14 +47,27 @@ class Story:
     def tell(self) -> bool:
         """Let everything happen and return whether all checks hold. The nodes must be up. Raises `DemoError`."""
         tell = self._account
-        tell.chapter("Three nodes, three jurisdictions, one program")
+        self._introduce()
+        found = self._federation()
+        found |= self._hours_later()
+        found |= self._embargo()
+        found |= self._tightened()
+        found |= self._who_has_it()
+        tell.chapter("What must hold, checked on what the readers fetched")
+        good = tell.checks(found)
+        tell.say(f"{time.monotonic() - self._begun:.0f} seconds", "dim")
+        return good
+
+    # -- chapters -------------------------------------------------------------------------------------------------------------
+    def _introduce(self) -> None:
+        self._account.chapter("Three nodes, three jurisdictions, one program")
         for node in self._nodes.values():
-            rules = sum(
-                len(part) for part in (node.settings.share, node.settings.never, node.settings.hold, node.settings.change)
-            )
-            tell.say(
-                f"{node.name:9} {node.settings.node.title:30} {node.url}   {len(node.settings.parties)} parties, {rules} rules"
-            )
+            terms = node.settings
+            rules = sum(len(part) for part in (terms.share, terms.never, terms.hold, terms.change))
+            self._account.say(f"{node.name:9} {terms.node.title:30} {node.url}   {len(terms.parties)} parties, {rules} rules")
+
+    def _federation(self) -> Checks:
+        tell = self._account
         tell.chapter("An incident: codes of bank customers are relayed in real time")
         for posted in self._incident.first_wave():
             self._post(posted)
@@ -58,24 +75,104 @@ class Story:
         self._federate()
         tell.chapter("Who received what, and why not the rest")
         self._tell()
-        checks = self._first_checks()
-        tell.chapter(
+        return checks.first(self._held(), self._incident, self._sent)
+
+    def _hours_later(self) -> Checks:
+        self._account.chapter(
             "Hours later: a correction, a stricter marking, a revocation, an approval, a deletion",
             "The operator panel is AMBER from now on, so it leaves whoever may read up to GREEN.",
             "The regulator may see the takedown report; the other readers wait.",
+            "Prairie Bank deletes what it said of the threat actor.",
         )
         for posted in self._incident.second_wave():
             self._post(posted)
         hub = self._nodes["hk-hub"]
-        hub.run("approve", self._incident.id("report", "takedown"), "--to", "monetary-regulator")
+        self._account.run(hub, "approve", self._incident.id("report", "takedown"), "--to", "monetary-regulator")
+        self._account.say("")
         delete(self._nodes["us-isac"], "prairie-bank", "banking", self._incident.id("threat-actor", "paper lantern"))
         self._federate("--reconcile")
         self._tell()
-        checks |= self._second_checks()
-        tell.chapter("What must hold, checked on what the readers fetched")
-        good = tell.checks(checks)
-        tell.say(f"{time.monotonic() - self._begun:.0f} seconds", "dim")
-        return good
+        return checks.second(self._held(), self._incident)
+
+    def _embargo(self) -> Checks:
+        """Move the end of the European embargo up, and wait until readers who have long read past the advisory receive it."""
+        tell = self._account
+        tell.chapter(
+            "An embargo opens by itself",
+            "EU FI-CSIRT holds its advisory until tomorrow's press conference. That is moved up: the duty officers edit",
+            "the date in their configuration, look at what that would do, and put it in force. Nobody touches the advisory.",
+        )
+        advisory = self._incident.id("report", "advisory")
+        pollers = [Poller(reader) for reader in self._readers if reader.party in ("pearl-bank", "rhine-bank", "prairie-bank")]
+        for poller in pollers:
+            poller.poll()
+        read_to = {str(poller.reader): poller.position for poller in pollers}
+        node = self._nodes["eu-csirt"]
+        (hold,) = node.settings.hold.values()
+        until = whole_second(time.time_ns() // 1000 + _EMBARGO)
+        assert hold.until_at is not None
+        self._change_rules(node, f"until: {whole_second(hold.until_at)}", f"until: {until}")
+        tell.say("")
+        tell.say(f"The banks have read all there is, and ask for what is added after that. The hold ends at {until}.")
+        came: dict[str, list[Received]] = {str(poller.reader): [] for poller in pollers}
+
+        def with_all() -> bool:
+            for poller in waiting:
+                came[str(poller.reader)] += poller.poll()
+            return all(any(each.id == advisory for each in came[str(poller.reader)]) for poller in waiting)
+
+        waiting = [poller for poller in pollers if poller.reader.node is node]
+        _await("the advisory did not appear", with_all)
+        tell.say(f"{_clock()}  {waiting[0].reader} has it, without anything having been done")
+        waiting = [poller for poller in pollers if poller.reader.node is not node]
+        self._pull()
+        _await("the advisory did not cross the border", with_all)
+        for poller in waiting:
+            tell.say(f"{_clock()}  {poller.reader} has it: its node asked Europe for what was added, and it asked its node")
+        self._tell()
+        return checks.embargo(
+            Opened(parse_rfc3339(until), read_to, came, holdings(node, advisory), _STAFF["eu-csirt"]), self._incident
+        )
+
+    def _tightened(self) -> Checks:
+        """Let the European node give its peers less from now on, and take back what they have."""
+        self._account.chapter(
+            "A rule is tightened, and what was given is taken back",
+            "A court forbids EU FI-CSIRT to give away what its members mark GREEN, even without addresses. One word changes. The",
+            "peers learn of it with their next pull, find by comparing that no origin is left, and tell their own readers.",
+        )
+        before = self._held()
+        node = self._nodes["eu-csirt"]
+        self._change_rules(
+            node, "up_to: GREEN\n    relayed_up_to: GREEN\n\nhold", "up_to: CLEAR\n    relayed_up_to: GREEN\n\nhold"
+        )
+        self._account.say("")
+        self._federate("--reconcile")
+        self._tell()
+        return checks.tightened(self._held(), before, self._incident)
+
+    def _who_has_it(self) -> Checks:
+        """Ask the ledger, and compare what the ledgers of all nodes say of all objects with what every party gets."""
+        node = self._nodes["eu-csirt"]
+        recalled = self._incident.id("indicator", "drop host")
+        self._account.chapter(
+            "Who has it, who had it, and why: one command for any object",
+            "Of the drop host, at the node where it was published, and the reasons for one reader:",
+        )
+        _await(
+            "the ledger does not know what was fetched",
+            lambda: all(each.fetched for each in holdings(node, recalled) if each.until),
+        )
+        self._account.run(node, "ledger", recalled)
+        self._account.run(node, "explain", recalled, "--to", "us-isac")
+        everybody = [Reader(node, party) for node in self._nodes.values() for party in node.tokens]
+        held = {str(reader): reader.read() for reader in everybody}
+        lines = {}
+        for name, each in self._nodes.items():
+            there = {got.id for reader in everybody if reader.node is each for got in held[str(reader)]}
+            with explainer(each) as asked:
+                lines[name] = [line for object_id in there for line in asked.holders(object_id) if line.given_id == object_id]
+        return checks.ledgers(held, lines, holdings(node, recalled))
 
     # -- acting ---------------------------------------------------------------------------------------------------------------
     def _post(self, posted: Posted) -> None:
@@ -86,12 +183,16 @@ class Story:
             self._sent[value["id"], value.get("modified", "")] = raw
         self._account.say(f"{posted.party:14} publishes {len(posted.objects):2} objects at {posted.node}")
 
+    def _change_rules(self, node: Node, before: str, after: str) -> None:
+        self._account.edit(f"{node.name}/taxii-fed.yaml", node.edit(before, after))
+        self._account.run(node, "plan")
+        self._account.run(node, "apply")
+
     def _federate(self, *how: str) -> None:
         """Let all nodes pull until a whole round changes nothing that anybody sees."""
         before = self._seen()
         for round_number in range(1, MOST_ROUNDS + 1):
-            with ThreadPoolExecutor(len(self._nodes)) as pool:
-                list(pool.map(lambda node: node.run("sync", "--once", *how), self._nodes.values()))
+            self._pull(*how)
             after = self._seen()
             changed = sum(len(after[reader] ^ before[reader]) for reader in after)
             self._account.say(f"round {round_number}: {changed} changes of what readers see" + ("" if changed else "; at rest"))
@@ -100,159 +201,62 @@ class Story:
             before = after
         raise DemoError(f"the nodes did not come to rest in {MOST_ROUNDS} rounds")
 
+    def _pull(self, *how: str) -> None:
+        """Let all nodes pull once, at the same time."""
+        with ThreadPoolExecutor(len(self._nodes)) as pool:
+            list(pool.map(lambda node: node.run("sync", "--once", *how), self._nodes.values()))
+
+    # -- reading --------------------------------------------------------------------------------------------------------------
+    def _held(self) -> dict[str, list[Received]]:
+        return _read(self._readers)
+
     def _seen(self) -> dict[str, frozenset[tuple[str, str]]]:
         staff = [Reader(self._nodes[name], party) for name, party in _STAFF.items()]
-        return {
-            str(reader): frozenset((each.id, each.version_text) for each in reader.read())
-            for reader in [*self._readers, *staff]
-        }
+        held = _read([*self._readers, *staff])
+        return {reader: frozenset((each.id, each.version_text) for each in objects) for reader, objects in held.items()}
 
-    # -- telling ----------------------------------------------------------------------------------------------------------------
     def _tell(self) -> None:
-        """Tell what every reader has; the second time only what changed."""
-        with ExitStack() as stack:
-            explainers = {name: stack.enter_context(_explainer(node)) for name, node in self._nodes.items()}
-            copies = self._copies(explainers)
-            for name, node in self._nodes.items():
-                before = self._told.get(name)
-                columns = self._told[name] = {
-                    party: {each: _outcome(explainers[name], each, copies[each], party) for each in self._objects}
-                    for party in _READERS[name]
-                }
-                listed = [value for value in self._objects.values() if _worth_telling(value["id"], columns, before)]
-                self._account.say("")
-                self._account.say(f"{name}: {node.settings.node.title}" + (", what changed" if before else ""), "bold")
-                self._account.matrix(listed, columns, before)
-                if not before:
-                    self._account.reasons(columns)
-        self._account.legend()
-
-    def _copies(self, explainers: dict[str, Explainer]) -> dict[str, list[str]]:
-        """Return the ids of the copies of each object that a node made for its peers, and of the copies that those made of them."""
-        copies: dict[str, list[str]] = {object_id: [] for object_id in self._objects}
-        for _ in range(len(explainers) - 1):
-            for object_id, known in copies.items():
-                for name, explainer in explainers.items():
-                    for peer in explainers.keys() - {name}:
-                        for each in (object_id, *known):
-                            known += [given for given in _given(explainer, each, peer) if given not in (object_id, *known)]
-        return copies
-
-    # -- checking ---------------------------------------------------------------------------------------------------------------
-    def _first_checks(self) -> dict[str, bool]:
-        held = {str(reader): reader.read() for reader in self._readers}
-        texts = {name: b"\n".join(each.raw for each in objects) for name, objects in held.items()}
-        europeans = {str(reader) for reader in self._readers if reader.node.name == "eu-csirt"}
-        americans = {str(reader) for reader in self._readers if reader.node.name == "us-isac"}
-        regulator = "monetary-regulator at hk-hub"
-
-        def only(phrase: str, allowed: set[str]) -> bool:
-            return {name for name, text in texts.items() if phrase.encode() in text} <= allowed
-
-        pearl, prairie = ({each.id for each in held[name]} for name in ("pearl-bank at hk-hub", "prairie-bank at us-isac"))
-        relay = self._incident.id("malware", "relay kit")
-        return {
-            "every original arrived byte for byte as it was published, at every node": self._as_sent(held),
-            "no reader has one version twice": all(_distinct(objects) for objects in held.values()),
-            "what is GREEN in Hong Kong is with the banks of all three": relay in pearl & prairie
-            and relay in {each.id for each in held["rhine-bank at eu-csirt"]},
-            "the address and the mail from Europe are exact in Europe alone": only("198.51.100.23", europeans)
-            and only("mule-office@", europeans),
-            "abroad the address is a network": b"198.51.100.0/24" in texts["pearl-bank at hk-hub"],
-            "the European AMBER stayed in Europe": only("LANTERN-7", europeans),
-            "the victim is known to the regulator alone": only("Lion Rock Trading", {regulator})
-            and b"Lion Rock Trading" in texts[regulator],
-            "the informant stayed in the room": only("A reporter inside the group", {regulator}),
-            "the takedown is on hold for everyone": only("Takedown of the relay hosts", set()),
-            "the weak indicator stayed in the United States": only("prairie-bank-login", americans),
-        }  # fmt: skip
-
-    def _second_checks(self) -> dict[str, bool]:
-        held = {str(reader): {(each.id, each.version_text): each for each in reader.read()} for reader in self._readers}
-        panel = self._incident.control_server()
-        kit = self._incident.relay_malware(hours=6)
-        look_alike = self._incident.look_alike(hours=6)
-        actor = self._incident.id("threat-actor", "paper lantern")
-        takedown = self._incident.id("report", "takedown")
-        abroad = [name for name in held if not name.endswith("hk-hub")]
-        return {
-            "the panel, stricter now, left every reader abroad": not any(
-                object_id == panel["id"] for name in abroad for object_id, _ in held[name]
-            ),
-            "they were told that it was withdrawn": all(
-                any(each.value and "withdrawn" in each.value.get("labels", ()) for each in held[name].values())
-                for name in ("rhine-bank at eu-csirt", "prairie-bank at us-isac")
-            ),
-            "the banks of Hong Kong still have it": any(
-                object_id == panel["id"] for object_id, _ in held["pearl-bank at hk-hub"]
-            ),
-            "the correction reached the banks of all three": all(
-                (kit["id"], kit["modified"]) in held[name]
-                for name in ("pearl-bank at hk-hub", "rhine-bank at eu-csirt", "prairie-bank at us-isac")
-            ),
-            "the revocation reached them, too": all(
-                (look_alike["id"], look_alike["modified"]) in held[name]
-                for name in ("pearl-bank at hk-hub", "rhine-bank at eu-csirt", "prairie-bank at us-isac")
-            ),
-            "what was deleted in the United States is gone everywhere": not any(
-                object_id == actor for versions in held.values() for object_id, _ in versions
-            ),
-            "the approved report is with the regulator alone": {
-                name for name, versions in held.items() for object_id, _ in versions if object_id == takedown
-            }
-            == {"monetary-regulator at hk-hub"},
-        }
-
-    def _as_sent(self, held: dict[str, list[Received]]) -> bool:
-        """Return whether every object under an id that was published has the very bytes that were published."""
-        known = {object_id for object_id, _ in self._sent}
-        originals = [each for objects in held.values() for each in objects if each.id in known]
-        return bool(originals) and all(self._sent.get((each.id, each.version_text)) == each.raw for each in originals)
+        """Tell what every reader has; after the first time only what changed."""
+        tell = self._account
+        tell.say("")
+        tell.legend()
+        for name, columns in self._picture.take(self._objects).items():
+            before = self._told.get(name)
+            self._told[name] = columns
+            title = f"{name}: {self._nodes[name].settings.node.title}"
+            listed = [value for value in self._objects.values() if _worth_telling(value["id"], columns, before)]
+            tell.say("")
+            tell.say(f"{title}, {'what changed' if listed else 'nothing changed'}" if before else title, "bold")
+            if listed:
+                tell.matrix(listed, columns, before)
+            if not before:
+                tell.reasons(columns)
 
 
-def _distinct(objects: list[Received]) -> bool:
-    return len({(each.id, each.version_text) for each in objects}) == len(objects)
-
-
-@contextmanager
-def _explainer(node: Node) -> Iterator[Explainer]:
-    opened = open_node(node.settings)
-    try:
-        yield Explainer(opened.store, opened.keys, opened.in_force, opened.clock)
-    finally:
-        opened.close()
+def _read(readers: Iterable[Reader]) -> dict[str, list[Received]]:
+    return {str(reader): reader.read() for reader in readers}
 
 
 def _worth_telling(object_id: str, columns: Columns, before: Columns | None) -> bool:
     if before is None:
         return any(outcomes[object_id].form != ABSENT for outcomes in columns.values())
-    return any(outcomes[object_id] != before[party].get(object_id) for party, outcomes in columns.items())
+    return any(
+        object_id not in before[party] or outcomes[object_id].had != before[party][object_id].had
+        for party, outcomes in columns.items()
+    )
 
 
-def _outcome(explainer: Explainer, object_id: str, copies: Sequence[str], party: str) -> Outcome:
-    """Return what a party gets of an object: the object itself, a copy made here, or one that another node made of it."""
-    found = Outcome(ABSENT)
-    for each in (object_id, *copies):
-        versions = _versions(explainer, each, party)
-        visible = [version for version in versions if version.outcome == "visible"]
-        if visible:
-            original = each == object_id and not visible[-1].derived
-            return Outcome(ORIGINAL if original else COPY, rule=visible[-1].rule)
-        if versions and found.form == ABSENT:
-            last = versions[-1]
-            found = Outcome(HELD if last.outcome == "held" else WITHHELD, last.reason, last.rule)
-    return found
+def _await(failure: str, come: Callable[[], bool]) -> None:
+    """Ask again and again until something has come. Raises `DemoError` where it never does."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not come():
+        if time.monotonic() > deadline:
+            raise DemoError(f"{failure} in {WAIT_SECONDS:.0f} seconds")
+        time.sleep(0.1)
 
 
-def _given(explainer: Explainer, object_id: str, party: str) -> list[str]:
-    return [version.given_id for version in _versions(explainer, object_id, party) if version.given_id]
-
-
-def _versions(explainer: Explainer, object_id: str, party: str) -> list[VersionAnswer]:
-    try:
-        return [version for answer in explainer.explain(object_id, party) for version in answer.versions]
-    except NotFoundError:
-        return []
+def _clock() -> str:
+    return whole_second(time.time_ns() // 1000)
 
 
 def client_commands(nodes: dict[str, Node]) -> list[str]:
