@@ -1,11 +1,13 @@
 """Every term of a rule reaches the value that decides."""
 
+import json
 from dataclasses import fields
 
 from taxii_fed.config.convert import in_force
 from taxii_fed.config.load import load
+from taxii_fed.core.changes import as_written, differing
 from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, CollectionTerms, Hold, Membership, Never, Party, Share, To, What
+from taxii_fed.core.rules import Change, CollectionTerms, Hold, Membership, Never, Party, Share, To, What, to_doc
 from taxii_fed.core.timestamps import parse_rfc3339
 
 from .conftest import FULL
@@ -149,6 +151,34 @@ def test_a_change_rule(write):
         link=True,
         remove_unknown_if_hit=True,
     )
+
+
+def test_what_plan_says_of_a_rule_is_what_a_file_would_say(write):
+    value = terms(write)
+    sections = {
+        section: {rule.name: as_written(to_doc(rule)) for rule in getattr(value, section)}
+        for section in ("share", "never", "hold", "change")
+    }
+    for each in (rule for rules in sections.values() for rule in rules.values()):
+        del each["name"]
+    written = "".join(f"{section}: {json.dumps(rules)}\n" for section, rules in sections.items())
+    assert in_force(load(write(FULL[: FULL.index("share:\n")] + written))) == value
+
+
+def test_plan_says_in_the_words_of_the_file_what_differs(write):
+    before = terms(write)
+    after = in_force(
+        load(
+            write(
+                FULL[: FULL.index("share:\n")]
+                + RULES.replace("until: 2026-12-31T00:00Z}", "until: 2026-12-30T00:00Z}").replace("v6: 48", "v6: 64")
+            )
+        )
+    )
+    assert [(each.section, each.terms) for each in differing(before, after)] == [
+        ("hold", (("until", "2026-12-31T00:00:00Z", "2026-12-30T00:00:00Z"),)),
+        ("change", (("generalise_ip", {"v4": 24, "v6": 48}, {"v4": 24, "v6": 64}),)),
+    ]
 
 
 def test_parties_collections_and_markings(write):

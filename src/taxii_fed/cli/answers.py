@@ -309,7 +309,7 @@ def _tell_holdings(holdings: Iterable[Holding]) -> None:
             )
             for each in held
         ]
-        echo_table(("  party", "since", "until", "by", "fetched by"), rows)
+        echo_table(("  party", "since", "until", "by", "fetched by (last read)"), rows)
 
 
 def _holding_json(holding: Holding) -> Json:
