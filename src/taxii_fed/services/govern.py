@@ -22,8 +22,7 @@ from taxii_fed.core.facts import Json
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
 from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
-from taxii_fed.services import vouching
-from taxii_fed.services.inforce import InForceCache, collection_by_id
+from taxii_fed.services.inforce import InForceCache, collection_by_id, same_for_all
 from taxii_fed.services.leases import owner, take
 from taxii_fed.services.rerun import rerun
 from taxii_fed.services.settle import GROUPING, TRANSITION, Settler, copy_documents, grouped_at, refresh_wakes
@@ -240,7 +239,7 @@ class Governor:
             before_at = grouped_at(reader, collection.id, at)
         groups: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         leaving: list[str] = []
-        everything = _common(present) != _common(coming)
+        everything = not same_for_all(present, coming)
         moved: dict[str, bool] = {}
         for name, view in sorted(readers.items()):
             audience = audience_of(coming, coming.parties[name], after.name, at) if after and name in coming.parties else None
@@ -430,11 +429,6 @@ class _Held:
     def __exit__(self, *_: object) -> None:
         if self._lease is not None:
             self._store.release(self._lease)
-
-
-def _common(in_force: InForce) -> tuple[object, ...]:
-    """Return what every view depends on, whoever reads it."""
-    return in_force.markings, in_force.jurisdictions, in_force.identity, vouching.staff(in_force)
 
 
 def _require_unchanged(reader: Reader, change: Json | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.ports import Reader
+from taxii_fed.services import vouching
 
 
 class InForceCache:
@@ -37,6 +38,15 @@ class InForceCache:
         in_force = from_doc(InForce, applied.doc)
         self._held = (applied.revision, in_force)
         return in_force
+
+
+def same_for_all(present: InForce, coming: InForce) -> bool:
+    """Return whether what every view depends on, whoever reads it, is the same in both."""
+    return _common(present) == _common(coming)
+
+
+def _common(in_force: InForce) -> tuple[object, ...]:
+    return in_force.markings, in_force.jurisdictions, in_force.identity, vouching.staff(in_force)
 
 
 def collection_by_id(in_force: InForce, collection_id: str) -> CollectionTerms | None:

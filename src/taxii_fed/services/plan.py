@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taxii_fed.core import jsontext
@@ -12,8 +12,8 @@ from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Clock, Entry, Reader, Store
-from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.settle import GROUPING
+from taxii_fed.services.inforce import InForceCache, same_for_all
+from taxii_fed.services.settle import grouped_at
 from taxii_fed.services.whole import Difference, Whole, differences, live_entries
 
 EXAMPLES = 5
@@ -75,6 +75,15 @@ class _Tally:
             self.examples[kind].append(example)
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Parties that have the same view (0: none yet) of a collection and would be the same audience."""
+
+    view: int
+    audience: Audience
+    parties: list[str]
+
+
 class Planner:
     """Plans and verifies. Reads only."""
 
@@ -85,7 +94,10 @@ class Planner:
         self._clock = clock
 
     def plan(self, coming: InForce) -> list[Effect]:
-        """Return what putting ``coming`` in force would do, for each collection and group of parties that it does anything to."""
+        """Return what putting ``coming`` in force would do, for each collection and group of parties that it does anything to.
+
+        Only those are judged whose rules would be others than those that their view was made by.
+        """
         now = self._clock.now()
         effects: list[Effect] = []
         with self._store.read() as reader:
@@ -93,27 +105,47 @@ class Planner:
             collections = {each.id: each for each in (present.collections.values() if present else ())}
             after = {each.id: each for each in coming.collections.values()}
             for collection_id in {**collections, **after}:
-                terms = after.get(collection_id)
-                effects += self._effects(reader, coming, terms or collections[collection_id], now, stays=terms is not None)
+                terms, before = after.get(collection_id), collections.get(collection_id)
+                groups = self._moving(reader, present, coming, terms, before, now)
+                if groups:
+                    effects += self._effects(reader, coming, terms or collections[collection_id], groups, now)
         return [effect for effect in effects if not effect.nothing]
 
-    def _effects(
-        self, reader: Reader, coming: InForce, collection: CollectionTerms, now: int, *, stays: bool
-    ) -> Iterable[Effect]:
+    def _moving(
+        self,
+        reader: Reader,
+        present: InForce | None,
+        coming: InForce,
+        after: CollectionTerms | None,
+        before: CollectionTerms | None,
+        now: int,
+    ) -> list[_Group]:
+        """Return the parties for which something may change in a collection, those together that have and would get the same."""
+        collection = after or before
+        assert collection is not None
         readers = reader.readers(collection.id)
-        groups: dict[tuple[int, str], list[str]] = defaultdict(list)
-        audiences: dict[str, Audience] = {}
+        grouped = grouped_at(reader, collection.id, now)
+        same = present is not None and same_for_all(present, coming)
+        groups: dict[tuple[int, str], _Group] = {}
         for name in sorted({*readers, *coming.parties}):
-            party = coming.parties.get(name) if stays else None
+            party = coming.parties.get(name) if after is not None else None
             audience = audience_of(coming, party, collection.name, now) if party is not None else NOBODY
             if not audience.reads and name not in readers:
                 continue
-            audiences[audience.signature] = audience
-            groups[readers.get(name, 0), audience.signature].append(name)
-        whole = Whole(reader, self._keys, coming, collection, now) if groups else None
-        for (view, signature), parties in groups.items():
-            assert whole is not None
-            yield self._effect(reader, collection, view, parties, whole.judge(audiences[signature]))
+            if same and present is not None and before is not None and name in readers and name in present.parties:
+                held = audience_of(present, present.parties[name], before.name, grouped)
+                if held.signature == audience.signature:
+                    continue
+            group = groups.setdefault((readers.get(name, 0), audience.signature), _Group(readers.get(name, 0), audience, []))
+            group.parties.append(name)
+        return list(groups.values())
+
+    def _effects(
+        self, reader: Reader, coming: InForce, collection: CollectionTerms, groups: Sequence[_Group], now: int
+    ) -> Iterator[Effect]:
+        whole = Whole(reader, self._keys, coming, collection, now)
+        for group in groups:
+            yield self._effect(reader, collection, group.view, group.parties, whole.judge(group.audience))
 
     def _effect(
         self,
@@ -164,9 +196,8 @@ class Planner:
             in_force = self._cache.current(reader)
             for collection in in_force.collections.values() if in_force else ():
                 assert in_force is not None
-                grouped = reader.doc(GROUPING, collection.id)
                 now = self._clock.now()
-                at = int(grouped["at"]) if grouped else now
+                at = grouped_at(reader, collection.id, now)
                 whole = Whole(reader, self._keys, in_force, collection, now)
                 seen: set[int] = set()
                 for name, view in sorted(reader.readers(collection.id).items()):
