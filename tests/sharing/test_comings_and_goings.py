@@ -13,7 +13,7 @@ from taxii_fed.core.levels import Level
 from taxii_fed.core.query import ALL_VERSIONS
 from taxii_fed.core.rules import Change, CollectionTerms, Hold, Party, Share, To, What
 from taxii_fed.core.stix import read_envelope
-from taxii_fed.services import region
+from taxii_fed.services import loaded
 from taxii_fed.services.arrivals import Offered
 from taxii_fed.services.ingest import Giver
 from taxii_fed.services.notices import LIFE
@@ -84,8 +84,8 @@ def test_a_deletion_does_not_look_at_all_that_has_the_same_marking(tmp_path, mon
     }  # fmt: skip
     kit.publish(marking, *(indicator(number, level=None, object_marking_refs=[marking["id"]]) for number in range(50)))
     seen = []
-    real = region.candidate_of
-    monkeypatch.setattr(region, "candidate_of", lambda version: seen.append(version.object_id) or real(version))
+    real = loaded.candidate_of
+    monkeypatch.setattr(loaded, "candidate_of", lambda version: seen.append(version.object_id) or real(version))
     kit.ingest.delete(DESK, BANKING, stix_id("indicator", 1), ALL_VERSIONS)
     assert len(seen) < 10
     assert kit.planner.verify() == []
@@ -183,8 +183,8 @@ def test_a_new_version_does_not_look_at_all_that_a_hidden_creator_made(tmp_path,
     kit.publish(identity(1), *(indicator(number, created_by_ref=creator) for number in range(50)))
     kit.publish(indicator(50, created_by_ref=creator, labels=["anonymous"]))
     seen = []
-    real = region.candidate_of
-    monkeypatch.setattr(region, "candidate_of", lambda version: seen.append(version.object_id) or real(version))
+    real = loaded.candidate_of
+    monkeypatch.setattr(loaded, "candidate_of", lambda version: seen.append(version.object_id) or real(version))
     kit.publish(indicator(5, version=1, created_by_ref=creator))
     kit.publish(identity(1, version=1))
     assert len(seen) < 15

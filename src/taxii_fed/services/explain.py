@@ -18,7 +18,8 @@ from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import Reason, audience_of
 from taxii_fed.ports import Clock, Consent, DoorEvent, Entry, Quarantined, Reader, Store
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.region import Loaded, Region
+from taxii_fed.services.loaded import Loaded
+from taxii_fed.services.region import Region
 from taxii_fed.services.settle import GROUPING
 
 _DEEPEST_CHAIN = 8

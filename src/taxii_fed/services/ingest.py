@@ -26,7 +26,7 @@ from taxii_fed.ports import Clock, DoorEvent, Reader, Store, Version, Writer
 from taxii_fed.services import vouching
 from taxii_fed.services.arrivals import Arrival, Door, Offered, Source
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.region import candidate_of
+from taxii_fed.services.loaded import candidate_of
 from taxii_fed.services.rerun import rerun
 from taxii_fed.services.settle import Settler
 

@@ -14,7 +14,7 @@ from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.ports import Clock, Reader, Store, Version
 from taxii_fed.services import approvals
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.region import Loaded, candidate_of
+from taxii_fed.services.loaded import Loaded, candidate_of
 from taxii_fed.services.settle import Settler
 
 _WALK = 500

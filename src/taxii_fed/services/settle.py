@@ -16,9 +16,12 @@ from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.difference import difference
+from taxii_fed.services.growing import UNNAMEABLE
+from taxii_fed.services.hidden_creators import HIDDEN
 from taxii_fed.services.inforce import InForceCache, collection_by_id
+from taxii_fed.services.loaded import Loaded
 from taxii_fed.services.notices import Notices, copy_notices
-from taxii_fed.services.region import HIDDEN, UNNAMEABLE, Loaded, Region
+from taxii_fed.services.region import Region
 
 GROUPING = "grouping"
 TRANSITION = "transition"

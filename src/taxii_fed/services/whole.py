@@ -15,7 +15,8 @@ from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.sharing import Audience
 from taxii_fed.ports import Entry, Reader, View
 from taxii_fed.services.difference import preference_of
-from taxii_fed.services.region import Loaded, Region
+from taxii_fed.services.loaded import Loaded
+from taxii_fed.services.region import Region
 
 _WALK = 5_000
 
