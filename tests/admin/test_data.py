@@ -94,7 +94,23 @@ def test_a_broken_object_fails_alone(admin):
 )
 def test_a_file_that_is_none_of_the_forms_is_refused_with_its_place(admin, content, told):
     result = admin.try_("import", written(admin, "file", content), "--into", "banking")
-    assert (result.exit_code, told in result.stderr) == (1, True)
+    assert (result.exit_code, told in result.stderr, "came before" in result.stderr) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (b'{"type": "indicator" 1}', "expecting ',' delimiter at line 1, column 22"),
+        (b'{"type":\n "indicator", "name": nonsense}', "expecting value at line 2, column 23"),
+        (b'{"type": "indi\ncator"}', "invalid control character at line 1, column 15"),
+        (b'{"type": "\xff"}', "it is not UTF-8 at byte 10"),
+    ],
+    ids=["a comma", "another line", "a control character", "no UTF-8"],
+)
+def test_the_place_in_a_broken_object_is_its_own(admin, broken, told):
+    path = written(admin, "file", b"[" + json.dumps(indicator(1)).encode() + b",\n" + broken + b"]")
+    result = admin.try_("import", path, "--into", "banking")
+    assert f"no JSON text: {told}\n" in result.stderr
 
 
 def test_what_came_before_a_broken_place_is_taken_in(admin):
@@ -102,7 +118,8 @@ def test_what_came_before_a_broken_place_is_taken_in(admin):
     result = admin.try_("import", written(admin, "file", b'{"objects": [' + objects + b", oops]}"), "--into", "banking")
     assert result.exit_code == 1
     assert "what came before is taken in" in result.stderr
-    assert len(admin.seen("harbour-bank")) == 1000
+    assert result.stdout == "1500 objects into banking as staff: 1500 new, 0 known already\n"
+    assert len(admin.seen("harbour-bank")) == 1500
 
 
 def test_a_file_larger_than_a_batch_keeps_its_indices(admin):

@@ -121,7 +121,7 @@ def import_(
             f"{counts['loop-duplicate']} known already{f', {left} not taken' if left else ''}"
         )
         if problem:
-            note(f"taxii-fed: {file}: {problem}; what came before is taken in")
+            note(f"taxii-fed: {file}: {problem}{'; what came before is taken in' if taken else ''}")
     if theirs is not None and not as_json:
         note_what_stays(theirs)
     if problem or taken < sum(counts.values()):

@@ -12,14 +12,27 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.checks import MAX_DEPTH, check_depth, check_object, check_strict, is_id, is_timestamp
 from taxii_fed.core.errors import BadRequestError, PeerAnswerError, UnprocessableError
 
-__all__ = ["PageRead", "Received", "check_object", "check_strict", "digest", "is_id", "read_envelope", "read_page"]
+__all__ = [
+    "PageRead",
+    "Received",
+    "check_object",
+    "check_strict",
+    "digest",
+    "is_id",
+    "read_envelope",
+    "read_page",
+    "why_no_json",
+]
+
+T = TypeVar("T")
 
 MAX_OBJECT_BYTES = 8_000_000
 
@@ -77,6 +90,15 @@ def read_envelope(body: bytes) -> list[Received]:
     return objects
 
 
+def why_no_json(piece: bytes) -> str:
+    """Return why the bytes of one object are no JSON text, with the place in them, "" where they are."""
+    try:
+        _parsed(piece, json.loads)
+    except _NotJsonError as error:
+        return str(error)
+    return ""
+
+
 def read_page(body: bytes) -> PageRead:
     """Return what a peer answered to a request for objects; ``{}`` and an empty list are pages without objects.
 
@@ -106,6 +128,11 @@ def _scan(body: bytes) -> tuple[dict[str, Any] | None, list[Received] | None]:
 
     The first is None where the body is no JSON object, the second where it has no list ``objects``.
     """
+    return _parsed(body, lambda text: _Scanner(text, body if text.isascii() else None).envelope())
+
+
+def _parsed(body: bytes, parse: Callable[[str], T]) -> T:
+    """Return what ``parse`` makes of a body. Raises `_NotJsonError`."""
     if body.startswith(b"\xef\xbb\xbf"):
         raise _NotJsonError("it starts with a byte order mark")
     try:
@@ -113,9 +140,10 @@ def _scan(body: bytes) -> tuple[dict[str, Any] | None, list[Received] | None]:
     except UnicodeDecodeError as error:
         raise _NotJsonError(f"it is not UTF-8 at byte {error.start}") from None
     try:
-        return _Scanner(text, body if text.isascii() else None).envelope()
+        return parse(text)
     except json.JSONDecodeError as error:
-        raise _NotJsonError(f"{error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}") from None
+        fault = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" at")
+        raise _NotJsonError(f"{fault} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise _NotJsonError("it is nested too deep") from None
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 
 from taxii_fed.core.door import Ruling
 from taxii_fed.core.errors import BadRequestError
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.core.rules import CollectionTerms, Party
 from taxii_fed.core.splitting import split_objects
-from taxii_fed.core.stix import Received, read_envelope
+from taxii_fed.core.stix import Received, read_envelope, why_no_json
 from taxii_fed.ports import Store
 from taxii_fed.services.ingest import Ingest
 
@@ -48,11 +48,10 @@ class Transfer:
     def bring(self, party: Party, collection: CollectionTerms, chunks: Iterable[bytes]) -> Iterator[list[Outcome]]:
         """Take in a file as published by ``party``, a batch at a time; what was yielded is durable.
 
-        Raises `BadRequestError` at the first byte that fits no form of file (`core.splitting`); what came before stays.
+        Raises `BadRequestError` at the first byte that fits no form of file (`core.splitting`), once what came before was yielded.
         """
-        pieces = split_objects(chunks)
         index = 0
-        while batch := list(islice(pieces, _BATCH)):
+        for batch in _batches(split_objects(chunks)):
             received = _read(batch, index)
             index += len(received)
             rulings = self._ingest.bring(party, collection, received)
@@ -125,18 +124,31 @@ def bundle(bundle_id: str, objects: Iterable[bytes]) -> Iterator[bytes]:
     yield b"\n]}\n" if separator == b",\n" else b"}\n"
 
 
+def _batches(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield pieces in batches. Raises `BadRequestError` where that of ``pieces`` comes, but yields what came before it first."""
+    batch: list[bytes] = []
+    try:
+        for piece in pieces:
+            batch.append(piece)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    except BadRequestError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
 def _read(pieces: Sequence[bytes], index: int) -> list[Received]:
     """Return the objects that the pieces are, numbered from ``index``; what is no JSON is one that can't be taken."""
     try:
         received = read_envelope(b'{"objects":[' + b",".join(pieces) + b"]}")
     except BadRequestError as error:
         if len(pieces) == 1:
-            return [Received(index, pieces[0], None, _plain(error), "", "")]
+            problem = f"no JSON text: {why_no_json(pieces[0]) or error}"
+            return [Received(index, pieces[0], None, problem, "", "")]
         middle = len(pieces) // 2
         return _read(pieces[:middle], index) + _read(pieces[middle:], index + middle)
     return [replace(each, index=index + number) for number, each in enumerate(received)]
-
-
-def _plain(error: BadRequestError) -> str:
-    """Return what is wrong with a piece, without the talk of a body and of places in it."""
-    return str(error).removeprefix("The body is ").rstrip(".")

@@ -117,6 +117,14 @@ def test_what_is_no_json_is_a_bad_request_or_a_bad_answer(body):
         read_page(body)
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"objects": [{"type": "indicator', b'{"objects": [{"type": "a\n"}]}'], ids=["no end", "a new line"]
+)
+def test_the_place_of_what_is_no_json_is_said_once(body):
+    with pytest.raises(BadRequestError, match=r"[^t] at line 1, column \d+\.$"):
+        read_envelope(body)
+
+
 NO_ENVELOPE = {
     "a list": (b"[]", "expected a JSON object"),
     "a string": (b'"objects"', "expected a JSON object"),
