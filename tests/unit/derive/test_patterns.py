@@ -154,6 +154,12 @@ def test_an_address_that_cannot_be_generalised_surely_withholds_the_indicator(pa
         ("pcre", "198\\.51\\.100\\.\\d+"),
         ("sigma", "DestinationIp|cidr: 198.51.100.16/28"),
         ("zeek", "2001:db8::5"),
+        ("sigma", "DestinationIp|startswith: '198.51.100.'"),
+        ("pcre", "^198.51.100.[0-9]+"),
+        ("pcre", "198\\.51\\.(100|101)"),
+        ("pcre", "198.51.100[.]7"),
+        ("ftp", "PORT (198,51,100,23)"),
+        ("snort", "alert tcp 198.51.0.0/16 any -> 198.51.100.16/28 any"),
     ],
 )
 def test_an_address_in_another_language_withholds_the_indicator(language, pattern):
@@ -166,10 +172,22 @@ def test_an_address_in_another_language_withholds_the_indicator(language, patter
         ("yara", 'rule a { strings: $a = "MZ" $b = { 4D 5A 90 00 03 00 00 00 04 00 } condition: all of them }'),
         ("sigma", "title: a\ndetection:\n  selection:\n    Image|endswith: '\\cmd.exe'\n  condition: selection"),
         ("snort", 'alert tcp any any -> any 443 (msg:"a"; content:"evil.example"; sid:1000001; rev:2;)'),
+        ("snort", 'alert tcp any any -> any [80,443,8080] (content:"Agent/7.4.2"; sid:1000001; rev:2;)'),
+        ("snort", "alert tcp 198.51.0.0/16 any -> 203.0.113.0/24 any (sid:1;)"),
+        ("sigma", "modified: 2026-01-05\ndetection:\n  selection:\n    FileVersion: 10.0.1\n    Time: '12:30:45'"),
+        ("yara", 'rule a { meta: version = "1.0.2" strings: $a = "MZ" condition: $a }'),
+        ("spl", "index=main EventCode IN (1, 2, 3)"),
     ],
 )
 def test_another_language_without_an_address_passes(language, pattern):
     assert rewritten(pattern, GENERALISE, language=language) == pattern
+
+
+def test_three_octets_withhold_where_fewer_may_be_told():
+    wider = Change(name="wide", generalise_v4=16, generalise_v6=48)
+    for pattern in ("DestinationIp|startswith: '198.51.100'", "FileVersion: 10.0.1"):
+        assert rewritten(pattern, GENERALISE, language="sigma") == pattern
+        assert rewritten(pattern, wider, language="sigma") == "untransformable"
 
 
 def test_an_unreadable_pattern_without_an_address_passes():

@@ -63,10 +63,37 @@ def rewrite(pattern: str, edits: Edits, keys: Keys) -> tuple[str, frozenset[str]
 
 def check_opaque(pattern: str, edits: Edits) -> None:
     """Raise `UnsureError` where a pattern in another language holds, or may hold, an address that would have to be changed."""
-    if edits.generalises and (find_addresses(pattern) or _may_hide_address(pattern)):
+    prefixes = (edits.generalise_v4, edits.generalise_v6)
+    if edits.generalises and _may_hide_address(_without_lookalikes(_without_wide(pattern, prefixes), edits.generalise_v4)):
         raise UnsureError
     if edits.pseudonymise_key and not edits.keep_patterns and ("@" in pattern or find_mail(pattern)):
         raise UnsureError
+
+
+def _without_wide(pattern: str, prefixes: Prefixes) -> str:
+    """Return the pattern without the networks that are wide enough. Raises `UnsureError` where it holds any other address."""
+    require_kept(pattern, *prefixes)
+    return substitute(pattern, [((hit.start, hit.end), " ") for hit in find_addresses(pattern)])
+
+
+_LOOKALIKE = re.compile(
+    r"(?<![\w.:\\*?|)\]}-])(?:v?[0-9]{1,5}(?:\.[0-9]{1,5}){2}|[0-9]{1,2}:[0-9]{2}:[0-9]{2})(?![\w.:\\*?|(\[{+-])"
+)
+_NUMBER_LIST = re.compile(r"(?<![\w.:\\])[\[(]\s?[0-9]{1,5}(?:,\s?[0-9]{1,5})*\s?[\])](?![\w.:\\*?{+])")
+
+
+def _without_lookalikes(pattern: str, v4: int | None) -> str:
+    """Return the pattern without times, lists of ports and versions of three parts, which tell three octets of an address at most."""
+    result = _NUMBER_LIST.sub(lambda match: match[0] if _may_be_octets(match[0]) else " ", pattern)
+    return result if v4 is not None and v4 < _THREE_OCTETS else _LOOKALIKE.sub(" ", result)
+
+
+_THREE_OCTETS = 24
+
+
+def _may_be_octets(numbers: str) -> bool:
+    values = [int(each) for each in re.findall("[0-9]+", numbers)]
+    return len(values) > 3 and max(values) < 256
 
 
 @lru_cache(maxsize=4096)
