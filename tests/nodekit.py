@@ -15,13 +15,13 @@ from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.core.rules import CollectionTerms, InForce, Party, to_doc
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.core.timestamps import format_stix
-from taxii_fed.services.explain import Explainer
-from taxii_fed.services.govern import Governor
+from taxii_fed.services.answers.explain import Explainer
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.ingest import Ingest
-from taxii_fed.services.plan import Planner
-from taxii_fed.services.settle import Settler
-from taxii_fed.services.wake import Waker
+from taxii_fed.services.intake.ingest import Ingest
+from taxii_fed.services.rules.govern import Governor
+from taxii_fed.services.rules.plan import Planner
+from taxii_fed.services.rules.wake import Waker
+from taxii_fed.services.views.settle import Settler
 from taxii_fed.storage import open_store
 
 Json = dict[str, Any]

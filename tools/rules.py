@@ -27,7 +27,7 @@ from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.levels import TLP2_IDS
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.core.stix import read_envelope
-from taxii_fed.services.ingest import Giver, Offered
+from taxii_fed.services.intake.ingest import Giver, Offered
 from taxii_fed.wiring import Node, open_node
 
 ROOT = Path(__file__).parents[1]

@@ -12,22 +12,22 @@ from taxii_fed.core.errors import StoreError
 from taxii_fed.core.keys import Keys, hkdf
 from taxii_fed.core.paging import Cursors
 from taxii_fed.ports import MOVING, PLACE, Clock, Store
-from taxii_fed.services.browse import Browse, Limits
-from taxii_fed.services.erase import Eraser
-from taxii_fed.services.explain import Explainer
-from taxii_fed.services.federation_facts import FederationFacts
-from taxii_fed.services.given import Giving
-from taxii_fed.services.govern import Governor
+from taxii_fed.services.answers.explain import Explainer
+from taxii_fed.services.answers.given import Giving
+from taxii_fed.services.answers.sight import Sights
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.ingest import Ingest
-from taxii_fed.services.persons import Persons
-from taxii_fed.services.plan import Planner
-from taxii_fed.services.quarantine import Quarantine
-from taxii_fed.services.rebuild import Rebuilder
-from taxii_fed.services.settle import Settler
-from taxii_fed.services.sight import Sights
-from taxii_fed.services.transfer import Transfer
-from taxii_fed.services.wake import Waker
+from taxii_fed.services.intake.erase import Eraser
+from taxii_fed.services.intake.ingest import Ingest
+from taxii_fed.services.intake.quarantine import Quarantine
+from taxii_fed.services.intake.transfer import Transfer
+from taxii_fed.services.reading.browse import Browse, Limits
+from taxii_fed.services.reading.federation_facts import FederationFacts
+from taxii_fed.services.rules.govern import Governor
+from taxii_fed.services.rules.holds import Persons
+from taxii_fed.services.rules.plan import Planner
+from taxii_fed.services.rules.wake import Waker
+from taxii_fed.services.views.rebuild import Rebuilder
+from taxii_fed.services.views.settle import Settler
 from taxii_fed.storage import open_store
 
 

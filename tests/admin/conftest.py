@@ -17,8 +17,8 @@ from taxii_fed.config.load import load
 from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import Level
 from taxii_fed.core.stix import read_envelope
-from taxii_fed.services.arrivals import Offered
-from taxii_fed.services.ingest import Giver
+from taxii_fed.services.intake.arrivals import Offered
+from taxii_fed.services.intake.ingest import Giver
 from taxii_fed.wiring import SystemClock, open_node
 
 BANKING = "5d1f0a3e-8c2d-4b6a-9f3e-1a2b3c4d5e6f"

@@ -17,9 +17,9 @@ from taxii_fed.core.remote import FED_HEADER, ManifestPage, ObjectPage, RemoteCo
 from taxii_fed.core.timestamps import format_taxii
 from taxii_fed.peers.client import manifest_page, object_page
 from taxii_fed.peers.transport import Reply
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation, Run
-from taxii_fed.services.subscriptions import Subscriptions
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation, Run
+from taxii_fed.services.federation.subscriptions import Subscriptions
 from taxii_fed.web.app import create_app
 from taxii_fed.wiring import Node, open_node
 from taxii_fed.worker.plan import plans

@@ -17,10 +17,10 @@ from taxii_fed.core.facts import Provenance
 from taxii_fed.core.remote import version_instant
 from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.ports import Known, Lease, Offer, PeerClient, Quarantined, Version
-from taxii_fed.services.arrivals import Offered
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.ingest import Giver
-from taxii_fed.services.subscriptions import PeerPlan, State, Subscription, Subscriptions
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, Subscriptions
+from taxii_fed.services.intake.arrivals import Offered
+from taxii_fed.services.intake.ingest import Giver
 
 OURS = CollectionTerms(name="banking", id="11111111-1111-4111-8111-111111111111", api_root="finance", title="Banking")
 SUBSCRIPTION = Subscription("eu-csirt", COLLECTION, "banking")

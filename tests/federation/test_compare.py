@@ -10,8 +10,8 @@ from federation.shelf import SUBSCRIPTION, HandClock, Shelf, federation, state
 from federation.simulated_peer import START, SimulatedPeer, indicator
 from taxii_fed.core.errors import PeerRefusedError
 from taxii_fed.core.reconcile import Guard
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation, Run, Watch
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation, Run, Watch
 
 MINUTE = 60_000_000
 
@@ -243,7 +243,7 @@ def test_an_object_that_is_listed_and_never_given_does_not_stop_the_others() -> 
 
 
 def test_doubt_brings_a_comparison_forward_but_not_more_than_hourly() -> None:
-    from taxii_fed.services.subscriptions import comparison_due
+    from taxii_fed.services.federation.subscriptions import comparison_due
 
     peer, shelf = SimulatedPeer(paging="dates", max_page=10), Shelf()
     peer.add(*many(30), at=START + 1)

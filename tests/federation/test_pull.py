@@ -11,8 +11,8 @@ from federation.simulated_peer import COLLECTION, START, SimulatedPeer, indicato
 from taxii_fed.core.errors import PeerAnswerError, PeerBusyError, PeerQuotaError, PeerRefusedError, PeerUnreachableError
 from taxii_fed.core.pull import Request
 from taxii_fed.core.timestamps import format_taxii
-from taxii_fed.services.beside import join
-from taxii_fed.services.federate import Federation, Watch
+from taxii_fed.services.federation.beside import join
+from taxii_fed.services.federation.federate import Federation, Watch
 
 MINUTE = 60_000_000
 
@@ -358,7 +358,7 @@ def test_a_full_quarantine_stops_a_peer_before_it_fills_the_disk() -> None:
 
 
 def test_a_collection_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taxii_fed.services.walk.MOST_OBJECTS", 200)
+    monkeypatch.setattr("taxii_fed.services.federation.walk.MOST_OBJECTS", 200)
     peer, shelf = SimulatedPeer(), Shelf()
     peer.before_answer = lambda number: peer.add(*many(20, number * 100))
     peer.add(*many(20))

@@ -20,9 +20,9 @@ from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import Level
 from taxii_fed.core.reconcile import Guard
 from taxii_fed.core.rules import Party, Share, To
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions
 
 PEER = Party(name="eu-csirt", role="peer", jurisdiction="EU")
 BANK = Party(name="bank", role="bank", jurisdiction="HK")

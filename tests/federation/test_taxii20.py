@@ -26,9 +26,9 @@ from taxii_fed.core.rules import Party, Share, To
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.taxii20 import Taxii20Peer, open_peer
 from taxii_fed.peers.transport import Access
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions
 from taxii_fed.worker.plan import access
 
 SUBSCRIPTION = Subscription("old", COLLECTION, "banking")

@@ -17,7 +17,7 @@ from taxii_fed.core.pull import Pull, Request, Seen
 from taxii_fed.core.reconcile import Guard, Listed, Listing, missing
 from taxii_fed.core.remote import Carried, read_carried, version_instant
 from taxii_fed.core.rules import from_doc, to_doc
-from taxii_fed.services.subscriptions import Comparing, Ran, State, Waiting
+from taxii_fed.services.federation.subscriptions import Comparing, Ran, State, Waiting
 
 instants = st.integers(0, 4_000_000_000_000_000)
 requests = st.builds(Request, st.none() | instants, st.text(max_size=8), st.integers(1, 10_000))

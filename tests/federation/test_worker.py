@@ -16,8 +16,8 @@ from taxii_fed.core.backoff import Health, Outcome, after
 from taxii_fed.core.errors import PeerUnreachableError, StoreUnavailableError
 from taxii_fed.core.rules import InForce, Party
 from taxii_fed.ports import PeerClient
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.subscriptions import PeerPlan, State, Subscription, Subscriptions, due
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, Subscriptions, due
 from taxii_fed.worker import runner as running
 from taxii_fed.worker.runner import Runner
 

@@ -19,9 +19,9 @@ from taxii_fed.core.levels import Level
 from taxii_fed.core.rules import Party, Share, To
 from taxii_fed.peers.taxii20 import open_peer
 from taxii_fed.peers.transport import Access
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions
 
 pytestmark = [pytest.mark.foreign, pytest.mark.timeout(300)]
 

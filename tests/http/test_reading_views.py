@@ -11,9 +11,9 @@ from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError
 from taxii_fed.core.paging import Cursors
 from taxii_fed.core.query import ObjectQuery
 from taxii_fed.ports import Read
-from taxii_fed.services.browse import Browse, Caller, Limits
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.readlog import ReadLog
+from taxii_fed.services.reading.browse import Browse, Caller, Limits
+from taxii_fed.services.reading.readlog import ReadLog
 
 OBJECTS = "collections/banking/objects/"
 

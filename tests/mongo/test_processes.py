@@ -16,7 +16,7 @@ import requests
 from httpkit.pollers import POLLERS
 from nodekit import indicator, malware
 from processes.live import COLLECTION, HttpClient, LiveNode, kill
-from taxii_fed.services.hold import LEASE_SECONDS
+from taxii_fed.services.federation.leased import LEASE_SECONDS
 from taxii_fed.storage.mongo.turn import TURN_SECONDS
 
 pytestmark = [pytest.mark.mongodb, pytest.mark.timeout(420)]

@@ -31,11 +31,11 @@ from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.transport import Access
 from taxii_fed.ports import Entry, Reader
-from taxii_fed.services import compare
-from taxii_fed.services.explain import Answer
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.persons import Persons
-from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
+from taxii_fed.services.answers.explain import Answer
+from taxii_fed.services.federation import compare
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions
+from taxii_fed.services.rules.holds import Persons
 from taxii_fed.web.app import create_app
 from taxii_fed.wiring import Node, open_node
 

@@ -13,11 +13,11 @@ from taxii_fed.core.levels import Level
 from taxii_fed.core.query import ALL_VERSIONS
 from taxii_fed.core.rules import Change, CollectionTerms, Hold, Party, Share, To, What
 from taxii_fed.core.stix import read_envelope
-from taxii_fed.services import loaded
-from taxii_fed.services.arrivals import Offered
-from taxii_fed.services.ingest import Giver
-from taxii_fed.services.notices import LIFE
-from taxii_fed.services.persons import Persons
+from taxii_fed.services.intake.arrivals import Offered
+from taxii_fed.services.intake.ingest import Giver
+from taxii_fed.services.rules.holds import Persons
+from taxii_fed.services.views import loaded
+from taxii_fed.services.views.notices import LIFE
 
 ANT, BEE = Party(name="ant", role="bank"), Party(name="bee", role="bank")
 GOOD, BAD = Party(name="good", role="peer"), Party(name="bad", role="peer")

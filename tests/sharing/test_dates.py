@@ -11,7 +11,7 @@ from taxii_fed.core.errors import StoreUnavailableError
 from taxii_fed.core.levels import Level
 from taxii_fed.core.rules import Change, Hold, Membership, Never, Party, Share, To, What
 from taxii_fed.core.timestamps import format_stix
-from taxii_fed.services.govern import APPLY
+from taxii_fed.services.rules.govern import APPLY
 
 SECOND = 1_000_000
 ANT = Party(name="ant", role="bank")

@@ -15,8 +15,8 @@ from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.rules import Party, Share
 from taxii_fed.core.stix import read_envelope
-from taxii_fed.services.arrivals import Offered
-from taxii_fed.services.ingest import Giver
+from taxii_fed.services.intake.arrivals import Offered
+from taxii_fed.services.intake.ingest import Giver
 
 STATEMENT = stix_id("marking-definition", 1)
 DEFINITION = {

@@ -20,8 +20,8 @@ from taxii_fed.core.levels import Level
 from taxii_fed.core.pull import Request
 from taxii_fed.core.remote import ManifestPage, ObjectPage
 from taxii_fed.core.rules import Change, InForce, Never, Share, To, What
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.subscriptions import Subscriptions
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import Subscriptions
 from taxii_fed.web.app import create_app
 from taxii_fed.wiring import open_node
 from taxii_fed.worker.plan import plans

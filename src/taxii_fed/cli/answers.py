@@ -29,9 +29,9 @@ from taxii_fed.config import scalars
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.ports import DoorEvent, Entry
-from taxii_fed.services.explain import Answer, Holding, VersionAnswer
-from taxii_fed.services.given import Given, Refused
-from taxii_fed.services.sight import Sight
+from taxii_fed.services.answers.explain import Answer, Holding, VersionAnswer
+from taxii_fed.services.answers.given import Given, Refused
+from taxii_fed.services.answers.sight import Sight
 from taxii_fed.wiring import Node
 
 # -- explain ------------------------------------------------------------------------------------------------------------------

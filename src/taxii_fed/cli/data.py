@@ -40,8 +40,8 @@ from taxii_fed.cli.takeover import (
 )
 from taxii_fed.core.errors import BadRequestError, RefusedError
 from taxii_fed.core.rules import Party
-from taxii_fed.services.transfer import Outcome, bundle, unpacked
-from taxii_fed.services.whole import Difference
+from taxii_fed.services.intake.transfer import Outcome, bundle, unpacked
+from taxii_fed.services.views.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file
 from taxii_fed.takeover.theirs import TheirCollection, Theirs
 from taxii_fed.wiring import Node, SystemClock

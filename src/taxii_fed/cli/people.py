@@ -26,7 +26,7 @@ from taxii_fed.cli.node import (
 )
 from taxii_fed.core.errors import NotFoundError, RefusedError
 from taxii_fed.ports import Quarantined
-from taxii_fed.services.persons import Held
+from taxii_fed.services.rules.holds import Held
 from taxii_fed.wiring import Node
 
 # -- holds --------------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from taxii_fed.core import pull as pulls
 from taxii_fed.core.errors import PeerError
-from taxii_fed.services.federate import Federation
-from taxii_fed.services.subscriptions import Subscription
+from taxii_fed.services.federation.federate import Federation
+from taxii_fed.services.federation.subscriptions import Subscription
 
 _COUNTED_PAGES = 30
 _COUNTED_LIMIT = 10_000

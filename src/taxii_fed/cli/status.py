@@ -13,8 +13,8 @@ from taxii_fed.cli.common import echo_json, echo_table, json_option
 from taxii_fed.core.timestamps import format_date_added, format_taxii
 
 if TYPE_CHECKING:
-    from taxii_fed.services.attendance import Attendance
-    from taxii_fed.services.subscriptions import State, Subscription, Subscriptions
+    from taxii_fed.services.federation.subscriptions import State, Subscription, Subscriptions
+    from taxii_fed.services.reading.attendance import Attendance
     from taxii_fed.wiring import Node
 
 _SECOND = 1_000_000
@@ -32,8 +32,8 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
     for it to read, and when it was last seen.
     """
     from taxii_fed.cli.node import opened  # noqa: PLC0415 (only what works on a node loads all of it)
-    from taxii_fed.services.attendance import attendance  # noqa: PLC0415
-    from taxii_fed.services.subscriptions import Subscriptions  # noqa: PLC0415
+    from taxii_fed.services.federation.subscriptions import Subscriptions  # noqa: PLC0415
+    from taxii_fed.services.reading.attendance import attendance  # noqa: PLC0415
     from taxii_fed.worker.plan import plans  # noqa: PLC0415
 
     with opened(ctx) as node:

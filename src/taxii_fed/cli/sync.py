@@ -19,7 +19,7 @@ from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
-    from taxii_fed.services.federate import Federation
+    from taxii_fed.services.federation.federate import Federation
     from taxii_fed.wiring import Node
 
 log = logging.getLogger("taxii_fed.worker")

@@ -11,7 +11,7 @@ C-3.5-01, C-3.5-02, C-3.7-01). What is measured of real servers decides here, no
 - Date headers prove nothing. They move the watermark, from before which the next pull asks again (``overlap``), and what still lies
   behind it is found by comparing manifests (`core.reconcile`). ``doubt`` says that such a comparison should come soon.
 
-A `Pull` is the place of `services.federate`: it is stored after each page, by `core.rules.to_doc`.
+A `Pull` is the place of `services.federation.federate`: it is stored after each page, by `core.rules.to_doc`.
 """
 
 from __future__ import annotations

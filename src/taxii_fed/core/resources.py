@@ -1,7 +1,7 @@
 """The TAXII 2.1 resources that the server gives out, each declared once: which members, and when one is left out.
 
 Answers sections 3.6.1 (error), 3.7 (envelope), 4.1.1, 4.2.1, 5.1.1, 5.2.1, 5.3.1 and 5.8.1. The status resource (4.3.1) is made and
-stored by `services.ingest`. Objects go into an envelope as the bytes that they are stored as (I3).
+stored by `services.intake.ingest`. Objects go into an envelope as the bytes that they are stored as (I3).
 """
 
 from __future__ import annotations

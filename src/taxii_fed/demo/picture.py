@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.demo.account import ABSENT, COPY, HELD, ORIGINAL, WITHHELD, Columns, Outcome
 from taxii_fed.demo.nodes import Node
-from taxii_fed.services.explain import Explainer, Holding, VersionAnswer
+from taxii_fed.services.answers.explain import Explainer, Holding, VersionAnswer
 from taxii_fed.wiring import open_node
 
 

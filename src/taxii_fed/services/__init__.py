@@ -1,1 +1,5 @@
-"""The use cases, one file each: where transactions begin and end."""
+"""The use cases: where transactions begin and end.
+
+Imports go down this list only: ``answers``; ``federation`` and ``rules``; ``intake``; ``views`` and ``reading``; then the
+modules here, which each stand alone.
+"""

@@ -12,7 +12,7 @@ from taxii_fed.config.schema import Settings
 from taxii_fed.core.keys import hkdf
 from taxii_fed.core.loglines import format_of
 from taxii_fed.ports import Clock, Store
-from taxii_fed.services.browse import Browse
+from taxii_fed.services.reading.browse import Browse
 from taxii_fed.web.auth import Account, Authenticator
 from taxii_fed.web.certificates import Wanted
 from taxii_fed.web.endpoints import ApiRoot, Endpoints, Publishing, Site

@@ -11,7 +11,7 @@ from taxii_fed.core import resources
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
 from taxii_fed.core.query import ObjectQuery, VersionMatch
 from taxii_fed.core.rules import CollectionTerms, Party
-from taxii_fed.services.browse import Access, Browse, Found
+from taxii_fed.services.reading.browse import Access, Browse, Found
 from taxii_fed.web import query
 from taxii_fed.web.answers import Answer, date_headers, entity_tag, matches_tag
 from taxii_fed.web.body import read_body
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 class Publishing(Protocol):
-    """What `services.ingest.Ingest` is here for."""
+    """What `services.intake.ingest.Ingest` is here for."""
 
     def publish(self, party: Party, collection: CollectionTerms, body: bytes) -> Json:
         """Return the TAXII status resource of an envelope that was taken in."""

@@ -16,7 +16,7 @@ from taxii_fed.core.errors import ForbiddenError, MethodNotAllowedError, Request
 from taxii_fed.core.loglines import describe
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
 from taxii_fed.ports import Store
-from taxii_fed.services.browse import Browse
+from taxii_fed.services.reading.browse import Browse
 from taxii_fed.web import errors
 from taxii_fed.web.answers import Answer
 from taxii_fed.web.gate import Gate

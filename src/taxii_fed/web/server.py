@@ -79,7 +79,7 @@ _CLIENT_ERRORS = (
 
 
 class Waking(Protocol):
-    """What `services.wake.Waker` is here for."""
+    """What `services.rules.wake.Waker` is here for."""
 
     def wake_due(self) -> int:
         """Carry out what is due by now."""

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation, Run, Watch
-from taxii_fed.services.subscriptions import Subscription
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation, Run, Watch
+from taxii_fed.services.federation.subscriptions import Subscription
 
 
 class Audience(Protocol):

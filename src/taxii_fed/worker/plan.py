@@ -10,10 +10,10 @@ from taxii_fed.core.reconcile import Guard
 from taxii_fed.peers.taxii20 import open_peer
 from taxii_fed.peers.transport import PATIENCE, Access
 from taxii_fed.ports import Clock, PeerClient, Store
-from taxii_fed.services.federate import Federation, Intake
+from taxii_fed.services.federation.federate import Federation, Intake
+from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.leases import owner
-from taxii_fed.services.subscriptions import PeerPlan, Subscription, Subscriptions
 
 _SECOND = 1_000_000
 

@@ -1,8 +1,9 @@
 """The worker: a loop of five visible steps. Pick what is due, lease it, run it, record how it went, release it.
 
-Picking is here; the lease is taken and given back, and the outcome recorded, by `services.federate` around each run. A peer has a thread
-while something of it is due, so that a slow one holds up nobody but itself. The loop also lets time take effect where no reader looks
-(`wake`). Any number of workers may run on one store; one that dies loses its leases by time and another goes on where it was.
+Picking is here; the lease is taken and given back, and the outcome recorded, by `services.federation.federate` around each run. A
+peer has a thread while something of it is due, so that a slow one holds up nobody but itself. The loop also lets time take effect
+where no reader looks (`wake`). Any number of workers may run on one store; one that dies loses its leases by time and another goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from taxii_fed.core.errors import StoreError
 from taxii_fed.ports import Clock
-from taxii_fed.services.compare import reconcile
-from taxii_fed.services.federate import Federation, Run, Watch
-from taxii_fed.services.subscriptions import Due, due
+from taxii_fed.services.federation.compare import reconcile
+from taxii_fed.services.federation.federate import Federation, Run, Watch
+from taxii_fed.services.federation.subscriptions import Due, due
 
 THREADS = 16
 """Peers that are asked at the same time."""

@@ -1,0 +1,1 @@
+"""What readers get, without a rule or any parsing: pages of views, who has read them, what a peer is told beside them."""
