@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from nodekit import BANKING, START, in_force, indicator, open_kit, stix_id
+from nodekit import BANKING, START, in_force, indicator, marked, note, open_kit, stix_id
 from taxii_fed.core.errors import StoreUnavailableError
 from taxii_fed.core.levels import Level
 from taxii_fed.core.rules import Change, Hold, Membership, Never, Party, Share, To, What
@@ -112,4 +113,27 @@ def test_what_is_held_until_a_date_does_not_wait_for_a_change_of_rules_under_way
         view = reader.place("ant", BANKING.id).view
         assert view is not None
         assert view.wake_at == START + 100 * SECOND, "the end of the membership is still due, so nobody reads"
+    kit.store.close()
+
+
+@pytest.mark.invariant("I1", "I6")
+def test_what_arrives_during_a_change_names_nothing_that_the_change_will_edit(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))
+    coarse = Change(name="coarse", what=What(type=("ipv4-addr",)), generalise_v4=24)
+    address = marked(
+        {"type": "ipv4-addr", "spec_version": "2.1", "id": stix_id("ipv4-addr", 1), "value": "198.51.100.7"}, Level.GREEN
+    )
+
+    def publishes(_stage, _done):
+        kit.publish(address, note(1, [address["id"]]))
+        raise KilledError
+
+    kit.publish(indicator(1))
+    with pytest.raises(KilledError):
+        kit.governor.apply(in_force(parties=(ANT,), share=(BANKS,), change=(coarse,)), "coming", publishes)
+    assert address["id"] not in json.dumps(kit.view("ant"))
+    kit.governor.resume()
+    assert address["id"] not in json.dumps(kit.view("ant"))
+    assert len(kit.view("ant")) == 3
+    assert kit.planner.verify() == []
     kit.store.close()

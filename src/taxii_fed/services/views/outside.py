@@ -36,8 +36,8 @@ class Outside:
         self._look()
 
     def faces(self, view: View) -> dict[str, Face]:
-        """Return what references to objects outside find in a view, by target."""
-        return self._faces.setdefault(view.id, {})
+        """Return what references to objects outside find in a view, by target; the dict is the caller's."""
+        return dict(self._faces.get(view.id, ()))
 
     def _look(self) -> None:
         """Read the faces of all that the region refers to and that is not in it, or in it without any version."""
