@@ -175,18 +175,16 @@ def _ranked(
         preference = {}
         if len(standing) > 1 and given_id.partition("--")[0] in OBSERVABLE_TYPES:
             preference = {entry.date_added: preference_of(writer, entry) for entry in rows}
-            preference |= {
-                _LATER + index: _preference(_content(writer, openings[index]), openings[index].source)
-                for index in by_id[given_id]
-            }
+            preference |= {_LATER + index: _preference(_content(writer, openings[index])) for index in by_id[given_id]}
         found = ranks(standing, preference)
+        known = _known(writer, present.get(given_id, ()), ended) if rows else set()
         for index in by_id[given_id]:
             result[index] = replace(openings[index], rank=found[_LATER + index])
         for entry in rows:
             rank = found[entry.date_added]
             if rank == entry.rank:
                 continue
-            if _told(rank) and not _told(entry.rank):
+            if _told(rank) and not _told(entry.rank) and (entry.version, preference_of(writer, entry)) not in known:
                 ended[entry.date_added] = RENEWED
                 reopened.append(_again(entry, rank, writer))
             else:
@@ -194,17 +192,23 @@ def _ranked(
     return Change(tuple(ended.items()), tuple(reranked), (*reopened, *result))
 
 
+def _known(writer: Writer, standing: Sequence[Entry], ended: Mapping[int, str]) -> set[tuple[int, tuple[int, str]]]:
+    """Return what readers were told of by observables that end now: the same of another source is nothing new to them."""
+    gone = [entry for entry in standing if entry.date_added in ended and _told(entry.rank) and entry.type in OBSERVABLE_TYPES]
+    return {(entry.version, preference_of(writer, entry)) for entry in gone}
+
+
 def preference_of(reader: Reader, entry: Entry) -> tuple[int, str]:
     """Return which of the observables that a change made equal is shown: the one with the strictest marking (convention 11).
 
-    The order of arrival has no say, so that a rebuild shows the same one (I7).
+    Of equal content the first stays. Of other content the order of arrival has no say, so that a rebuild shows the same one (I7).
     """
-    return _preference(jsontext.loads(reader.body(entry.body)), entry.source)
+    return _preference(jsontext.loads(reader.body(entry.body)))
 
 
-def _preference(content: Json, source: str) -> tuple[int, str]:
+def _preference(content: Json) -> tuple[int, str]:
     level = strictest(TLP_LEVELS.get(marking) for marking in content.get("object_marking_refs") or ())
-    return (-1 if level is None else -1 - level, source)
+    return (-1 if level is None else -1 - level, digest(content).hex())
 
 
 def _content(reader: Reader, opening: Opening) -> Json:
