@@ -39,6 +39,11 @@ def test_traffic_needs_one_of_its_ends():
     assert cut_references(traffic, {GONE, KEPT}, {}).problem == "reference-withheld"
 
 
+def test_a_process_says_something_or_is_withheld():
+    assert cut_references(observable("process", image_ref=GONE), {GONE}, {}).problem == "reference-withheld"
+    assert cut_references(observable("process", image_ref=GONE, pid=4), {GONE}, {}).obj == observable("process", pid=4)
+
+
 @pytest.mark.parametrize(
     ("obj", "expected"),
     [

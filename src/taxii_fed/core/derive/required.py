@@ -70,8 +70,11 @@ _ONE_OF: dict[str, str] = {
     "malware-analysis": "result analysis_sco_refs",
     "network-traffic": "src_ref dst_ref",
     "observed-data": "objects object_refs",
+    "process": "is_hidden pid created_time cwd command_line environment_variables opened_connection_refs creator_user_ref image_ref "
+    "parent_ref child_refs name created arguments binary_ref extensions",
     "user-account": "user_id account_login account_type display_name credential is_service_account extensions",
-    "x509-certificate": "is_self_signed hashes version serial_number signature_algorithm issuer validity_not_before subject",
+    "x509-certificate": "is_self_signed hashes version serial_number signature_algorithm issuer validity_not_before validity_not_after "
+    "subject subject_public_key_algorithm subject_public_key_modulus subject_public_key_exponent x509_v3_extensions",
 }
 """At least one of these has to be there."""
 
