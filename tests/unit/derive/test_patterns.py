@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from stix2patterns.validator import run_validator
 
 from taxii_fed.core.derive import edit
+from taxii_fed.core.derive.comparisons import comparisons, is_plain
+from taxii_fed.core.derive.parsing import parse
 from taxii_fed.core.rules import Change
 from unit.derive.builders import GENERALISE, KEYS, PSEUDONYMS, edits, indicator
 
@@ -294,3 +296,21 @@ def test_what_is_rewritten_parses_and_tells_no_address(pattern):
     result = rewritten(pattern, GENERALISE, PSEUDONYMS)
     for told in ("198.51.100.23", "2001:db8::5", "a@b.example"):
         assert told not in result
+
+
+PLAIN_TEST = st.builds(
+    "{}:{} {} '{}'".format,
+    st.from_regex(r"[a-z][a-z0-9-]{1,6}|ipv4-addr|true|false|or|in|set", fullmatch=True),
+    st.from_regex(r"[a-z_]{1,6}|value|true|in|exists", fullmatch=True),
+    st.sampled_from(["=", "ISSUBSET"]),
+    st.text(alphabet=st.characters(exclude_characters="'\\", exclude_categories=["Cs"]), max_size=12)
+    | st.sampled_from(["a:b = ", "] OR [", "198.51.100.23", "/*", "--", "//"]),
+)
+PLAIN_OBSERVATION = st.lists(PLAIN_TEST, min_size=1, max_size=3).map(lambda tests: f"[{' OR '.join(tests)}]")
+
+
+@given(st.lists(PLAIN_OBSERVATION, min_size=1, max_size=3).map(" OR ".join))
+def test_a_plain_pattern_is_read_as_the_parser_reads_it(pattern):
+    if is_plain(pattern):
+        assert run_validator(pattern, "2.1") == []
+        assert comparisons(pattern) == parse(pattern)

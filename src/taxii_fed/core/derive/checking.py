@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from taxii_fed.core.checks import check_strict
 from taxii_fed.core.derive.addresses import find_addresses
+from taxii_fed.core.derive.comparisons import is_plain
 from taxii_fed.core.derive.cutting import Json, leaves
 from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.known import known_properties
@@ -99,7 +100,7 @@ def valid(obj: Json) -> str:
 
 @lru_cache(maxsize=4096)
 def _pattern_problem(pattern: str) -> str:
-    if _PLAIN_PATTERN.fullmatch(pattern):
+    if is_plain(pattern):
         return ""
     from stix2patterns.validator import run_validator  # noqa: PLC0415 — as long to load as hundreds of plain patterns to judge
 
@@ -108,7 +109,3 @@ def _pattern_problem(pattern: str) -> str:
     except RecursionError:
         return "pattern is nested too deeply"
     return str(problems[0]) if problems else ""
-
-
-_PLAIN_PATTERN = re.compile(r"\[[a-z0-9-]{2,40}:[a-z_]{1,40} (?:=|ISSUBSET) '[^'\\]*'\]")
-"""One comparison with a plain literal, of which grammar and parser leave no doubt."""

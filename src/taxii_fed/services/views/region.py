@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from taxii_fed.core.closure import UNSEEN, Face, Result, close
-from taxii_fed.core.copies import AudienceCopier
+from taxii_fed.core.copies import AudienceCopier, Workshop
 from taxii_fed.core.facts import Use
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.sharing import Audience
@@ -41,6 +41,7 @@ class Region:
         self.fresh = fresh
         self._judges = Judges(loaded)
         self._growing = Growing(loaded, self._judges, views, touched, self._touched, fresh)
+        self._workshop = Workshop(keys, loaded.in_force.identity, loaded.meanings(()))
         self._take(set())
         self.wakes: set[tuple[int, str]] = set()
 
@@ -82,7 +83,7 @@ class Region:
             each: candidates for each in self._objects if each not in results and (candidates := self._loaded.objects[each])
         }
         if rest:
-            copier = AudienceCopier(self._keys, self._loaded.in_force.identity, audience, judge.meanings)
+            copier = AudienceCopier(self._workshop, audience)
             named = named_by(results) if any(leans_on_others(each) for each in rest) else set()
             around = _Around(view, audience, faces, named, self._outside, self._hidden, self._judges)
             results.update(close(rest, judge, copier, around))

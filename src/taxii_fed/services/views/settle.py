@@ -34,6 +34,8 @@ class Settler:
         self.keys = keys
         self._cache = cache
         self.notices = Notices(keys)
+        self._known: dict[str, tuple[InForce, int, dict[str, Audience]]] = {}
+        """By collection id: the audiences of its parties under some rules at some time, as far as they were asked for."""
 
     def settle(
         self,
@@ -101,11 +103,20 @@ class Settler:
             parties = sorted(name for name in readers.get(view.id, ()) if name in in_force.parties)
             if not parties:
                 continue
-            found = [audience_of(in_force, in_force.parties[parties[0]], collection.name, at)]
+            found = [self._audience(in_force, parties[0], collection, at)]
             if transition is not None and coming is not None:
                 found.extend(_coming_audiences(coming, transition["at"], parties, collection.id))
             result.append((view, tuple({audience.signature: audience for audience in found}.values())))
         return result
+
+    def _audience(self, in_force: InForce, party: str, collection: CollectionTerms, at: int) -> Audience:
+        known = self._known.get(collection.id)
+        if known is None or known[0] is not in_force or known[1] != at:
+            known = self._known[collection.id] = (in_force, at, {})
+        audience = known[2].get(party)
+        if audience is None:
+            audience = known[2][party] = audience_of(in_force, in_force.parties[party], collection.name, at)
+        return audience
 
     def _told(
         self,
