@@ -38,8 +38,11 @@ class SettableClock:
 
     def __init__(self, instant: int = START) -> None:
         self.instant = instant
+        self.each_look = 0.0
+        """Seconds that pass whenever somebody looks."""
 
     def now(self) -> int:
+        self.instant += int(self.each_look * 1_000_000)
         return self.instant
 
     def pass_(self, seconds: float) -> None:

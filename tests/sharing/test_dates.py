@@ -116,6 +116,27 @@ def test_what_is_held_until_a_date_does_not_wait_for_a_change_of_rules_under_way
     kit.store.close()
 
 
+@pytest.mark.invariant("I6")
+def test_a_reader_does_not_do_all_the_work_of_time_where_it_is_much_and_nobody_reads_until_it_is_done(tmp_path):
+    embargo = Hold(name="embargo", what=What(label=("embargo",)), until_at=START + 50 * SECOND)
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), hold=(embargo,)))
+    held = [indicator(number, labels=["embargo"], pattern="[domain-name:value = 'a.example']") for number in range(500)]
+    kit.publish(*held)
+    kit.clock.pass_(60)
+    kit.clock.each_look = 2.5  # a slow machine
+    seen = []
+    for _ in range(10):
+        kit.waker.wake(BANKING.id)
+        with kit.store.read() as reader:
+            view = reader.place("ant", BANKING.id).view
+        seen.append((len(sees(kit)), view.wake_at is None))
+        if view.wake_at is None:
+            break
+    assert len(seen) > 2
+    assert seen[-1] == (500, True)
+    kit.store.close()
+
+
 @pytest.mark.invariant("I1", "I6")
 def test_what_arrives_during_a_change_names_nothing_that_the_change_will_edit(tmp_path):
     kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))

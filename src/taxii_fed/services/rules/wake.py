@@ -13,6 +13,8 @@ from taxii_fed.services.rules.govern import Governor
 from taxii_fed.services.views.settle import Settler, refresh_wakes
 
 _CHUNK = 200
+_PATIENCE = 5_000_000
+"""For how long (µs) a reader does the work of time before it is told to come again."""
 
 
 class Waker:
@@ -27,18 +29,22 @@ class Waker:
     def wake(self, collection_id: str) -> None:
         """Carry out what is due, for the sake of a reader of that collection.
 
-        Returns without having done all where another process is at it; the reader then finds its view still due.
+        Returns without having done all where another process is at it, or where it is much; the reader then finds its view still
+        due, and whoever comes next goes on.
         """
         del collection_id  # whatever is due is done in order of time: what one collection waits for may lie in another's way
         try:
-            self.wake_due()
+            self._wake_due(self._clock.now() + _PATIENCE)
         except StoreUnavailableError:
             return
 
     def wake_due(self) -> int:
         """Carry out everything that is due and return how many wakes that were."""
+        return self._wake_due(None)
+
+    def _wake_due(self, until: int | None) -> int:
         done = 0
-        while True:
+        while until is None or self._clock.now() < until:
             with self._store.read() as reader:
                 due = reader.wakes(self._clock.now(), _CHUNK)
             if not due:
@@ -59,6 +65,7 @@ class Waker:
                 self._carry_out(collection, wakes)
             if busy is not None:
                 raise busy
+        return done
 
     def _carry_out(self, collection: str, wakes: list[tuple[int, str]]) -> None:
         with self._store.write() as writer:
