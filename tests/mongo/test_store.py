@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
 from mongo.standin import MongoFactory, database_of
 from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError, TransactionLostError
@@ -104,7 +104,7 @@ def test_a_writer_that_works_on_keeps_its_turn(store_factory, short_turns, monke
 
 def test_a_turn_that_could_not_be_given_back_is_free_for_its_own_process(store_factory, monkeypatch):
     store = store_factory()
-    monkeypatch.setattr(turns.Turn, "give", lambda turn: turn._lock.release())
+    monkeypatch.setattr(turns.Turn, "give", lambda turn, *, ended: turn._lock.release())
     for _ in range(2):
         with store.write() as writer:
             writer.put_doc("kind", "name", {"a": 1})
@@ -211,6 +211,12 @@ def test_a_url_that_can_not_be_used_is_an_error_without_the_password(url):
         (OperationFailure("WriteConflict", 112), TransactionLostError, "WriteConflict"),
         (AutoReconnect("gone"), TransactionLostError, "can't be reached"),
         (OperationFailure("BadValue", 2), StoreError, "BadValue"),
+        (OperationFailure("not in a transaction", 263), StoreError, "not in a transaction"),
+        (OperationFailure("object to insert too large", 10334), StoreError, "send less at a time"),
+        (OperationFailure("too large for the cache", 388), StoreError, "wiredTigerCacheSizeGB"),
+        (OperationFailure("operation was interrupted", 11601), TransactionLostError, "interrupted"),
+        (BulkWriteError({"writeErrors": [{"code": 112, "errmsg": "WriteConflict"}]}), TransactionLostError, "WriteConflict"),
+        (BulkWriteError({"writeErrors": [{"code": 2, "errmsg": "what is wrong"}]}), StoreError, "what is wrong"),
     ],
 )
 def test_errors_say_what_happened_and_whether_to_try_again(error, kind, words):

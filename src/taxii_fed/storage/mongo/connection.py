@@ -8,12 +8,15 @@ from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import (
     AutoReconnect,
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
+    DocumentTooLarge,
     ExecutionTimeout,
     InvalidURI,
     OperationFailure,
     PyMongoError,
+    WriteConcernError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
@@ -22,17 +25,29 @@ from taxii_fed.core.errors import StoreError, StoreUnavailableError, Transaction
 
 Row = dict[str, Any]
 
-MAJORITY = WriteConcern(w="majority", j=True)
+MAJORITY = WriteConcern(w="majority", j=True, wtimeout=10_000)
+"""Without a limit a deployment that has lost its majority would hold on to whoever writes; what was written then may still come to hold."""
 _TIMES: dict[str, Any] = {"serverSelectionTimeoutMS": 15_000, "socketTimeoutMS": 60_000, "connectTimeoutMS": 10_000}
 """How long to wait for a primary (an election takes seconds), an answer, a connection; the URL may say otherwise."""
 
 _NOT_LET_IN = {18: "refuses the name or the password", 13: "does not give this user the rights it needs (readWrite)"}
-_FULL = {14031, 10334}
+_NO_SPACE = {14031}
+_TOO_LARGE = {257, 10334, 17419, 17420}
+"""A document that no member can hold, or a single operation that its oplog can't."""
+_LARGER = "more than a document of MongoDB holds; send less at a time"
+_CACHE_TOO_SMALL = {388}
+_INTERRUPTED = 11601
+_UNDONE_FOR_AGE = {251, 290}
+"""What a transaction says that was undone behind its back, of old age for one."""
 _TRANSIENT = {"TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError"}
 _SHORT_TIME = {
-    6, 7, 43, 50, 89, 91, 112, 189, 202, 225, 237, 239, 246, 251, 262, 263, 290, 317, 384, 9001, 10107, 11600, 11602, 13435, 13436,
+    6, 7, 89, 90, 91, 134, 189, 202, 317, 384, 407, 9001, 10107, 11600, 11602, 13435, 13436,  # connections, elections, shut-downs
+    50, 64, 133, 262, 355, 365, 402, 433, 449, 11601,  # interrupted, out of time, overloaded
+    24, 46, 112, 225, 239, 246, 251, 267, 290,  # locks, conflicts, transactions and snapshots that are too old
+    43, 175, 237,  # cursors that are gone
+    63, 150, 249, 250, 272, 281, 282, 343, 356, 363, 13388,  # shards that move, transactions over shards
 }  # fmt: skip
-"""Error codes of what passes: connections, elections, conflicts, snapshots and transactions that have become too old."""
+"""Error codes of what passes, so that the same work run again may go through."""
 
 
 def open_client(url: str, name: str) -> tuple[MongoClient[Row], Database[Row]]:
@@ -59,6 +74,13 @@ def open_client(url: str, name: str) -> tuple[MongoClient[Row], Database[Row]]:
     )
 
 
+def require_transactions(client: MongoClient[Row], name: str) -> None:
+    """Raise `StoreError` for a server that stands alone: only replica sets, and clusters of them, have transactions."""
+    hello = client.admin.command("hello")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise StoreError(f"{name} is a single server, without transactions; make it a replica set (one member will do)")
+
+
 def without_secrets(url: str) -> str:
     """Return a URL without name, password and options."""
     scheme, _, rest = url.partition("://")
@@ -72,22 +94,65 @@ def _without(url: str, message: str) -> str:
     )
 
 
-def as_store_error(error: PyMongoError, name: str) -> StoreError:
+def as_store_error(error: PyMongoError | DocumentTooLarge, name: str) -> StoreError:
     """Return the error of ours that says what happened to the store called ``name``."""
+    if isinstance(error, DocumentTooLarge):
+        return StoreError(f"{name}: {_LARGER} ({_first_line(error)})")
     if any(error.has_error_label(label) for label in _TRANSIENT):
         return TransactionLostError(f"{name}: the transaction was lost ({_first_line(error)})")
     if isinstance(error, OperationFailure):
-        if error.code in _NOT_LET_IN:
-            return StoreError(f"{name} {_NOT_LET_IN[error.code]} ({_first_line(error)})")
-        if error.code in _FULL:
-            return StoreUnavailableError(f"{name}: the disk of the store is full ({_first_line(error)})")
-        if error.code in _SHORT_TIME or isinstance(error, ExecutionTimeout):
-            return TransactionLostError(f"{name}: {_first_line(error)}")
+        code, text = _cause(error)
+        told = _told(code, text, name)
+        if told is not None:
+            return told
+        if code in _SHORT_TIME or isinstance(error, ExecutionTimeout):
+            return TransactionLostError(f"{name}: {text}")
+        return StoreError(f"{name} gave an error ({text})")
     if isinstance(error, (AutoReconnect, ConnectionFailure)):
         return TransactionLostError(f"{name} can't be reached ({_first_line(error)})")
     return StoreError(f"{name} gave an error ({type(error).__name__}: {_first_line(error)})")
 
 
-def _first_line(error: PyMongoError) -> str:
-    text = str(error).partition(", full error:")[0].partition(", Timeout:")[0].partition("\n")[0]
-    return text if len(text) <= 300 else f"{text[:299]}…"
+def _told(code: int, text: str, name: str) -> StoreError | None:
+    """Return what a person has to see to, None where it is nothing of that kind."""
+    if code in _NOT_LET_IN:
+        return StoreError(f"{name} {_NOT_LET_IN[code]} ({text})")
+    if code in _NO_SPACE:
+        return StoreUnavailableError(f"{name}: the disk of the store is full ({text})")
+    if code in _TOO_LARGE:
+        return StoreError(f"{name}: {_LARGER} ({text})")
+    if code in _CACHE_TOO_SMALL:
+        return StoreError(f"{name}: the server's cache (wiredTigerCacheSizeGB) is too small for this transaction ({text})")
+    return None
+
+
+def _cause(error: OperationFailure) -> tuple[int, str]:
+    """Return the code of an error, and its first line: of a bulk, those of the write that failed."""
+    writes = (error.details or {}).get("writeErrors") if isinstance(error, BulkWriteError) else None
+    if writes:
+        return int(writes[0].get("code", 0)), _shortened(str(writes[0].get("errmsg", "")))
+    return error.code or 0, _first_line(error)
+
+
+def undone_for_age(error: PyMongoError) -> bool:
+    """Return whether an error says that the transaction was undone by the server itself."""
+    return isinstance(error, OperationFailure) and _cause(error)[0] in _UNDONE_FOR_AGE
+
+
+def outcome_unknown(error: PyMongoError) -> bool:
+    """Return whether a commit that ended so may have gone through: then it has to be asked for again, which is safe.
+
+    The driver leaves one out: a commit that holds already and waits for the majority is interrupted with its session.
+    """
+    return error.has_error_label("UnknownTransactionCommitResult") or (
+        isinstance(error, WriteConcernError) or (isinstance(error, OperationFailure) and error.code == _INTERRUPTED)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return _shortened(str(error).partition(", full error:")[0].partition(", Timeout:")[0])
+
+
+def _shortened(text: str) -> str:
+    line = text.partition("\n")[0]
+    return line if len(line) <= 300 else f"{line[:299]}…"

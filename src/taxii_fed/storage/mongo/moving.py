@@ -15,8 +15,10 @@ from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.entries import entry_of
 from taxii_fed.storage.mongo.schema import INDEXES, META, NODE
 from taxii_fed.storage.mongo.standing import rank_number, standing_columns
-from taxii_fed.storage.mongo.tables import Tables, key_of, pack, quarantine_identity, unpack
+from taxii_fed.storage.mongo.tables import Tables, key_of, one_of, pack, quarantine_identity, unpack
 
+_AT_ONCE = 5_000
+"""Documents that one command removes: the answer to a command that takes long does not come."""
 _HERE = key_of(MOVING, PLACE)
 _COUNTERS = ("version", "body", "view", "revision", "quarantine", "door", "reader")
 
@@ -152,8 +154,9 @@ class MongoMoving:
         """Remove everything."""
         for table in INDEXES:
             if table != META:
-                self._keep()
-                self._db[table].delete_many({})
+                while rows := list(self._db[table].find({}, {"_id": 1}).limit(_AT_ONCE)):
+                    self._keep()
+                    self._db[table].delete_many({"_id": one_of([row["_id"] for row in rows])})
 
 
 def _place_in(row: Row | None) -> Json | None:

@@ -1,8 +1,9 @@
 """Pages of a view: ranges of one index, in order, and then the bodies by their keys (design, section 8).
 
 The plain poll is one range of ``listed``. Filters on rank or type are several ranges of ``by_standing`` or ``by_type``, which MongoDB
-merges in order. A filter on ids looks at the entries of those ids. Entries of given instants come beside them, from ``by_version``. The
-indexes are named outright, so that the plan of a request does not hang on statistics. `core.query.select` says what comes out.
+merges in order; where there would be too many, types are looked at entry by entry. A filter on ids looks at the entries of those ids.
+Entries of given instants come beside them, from ``by_version``. The indexes are named outright, so that the plan of a request does not
+hang on statistics. `core.query.select` says what comes out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.standing import PLAIN_POLL, any_standing, wanted_standings
 from taxii_fed.storage.mongo.tables import Tables, one_of
 
+_MOST_RANGES = 200
+"""MongoDB merges so many ranges of an index in order; of more it would read all that they hold, and sort."""
 _COLUMNS = ("date_added", "id", "version_text", "spec_version", "body", "size")
 
 
@@ -80,17 +83,9 @@ def _matching(tables: Tables, view: int, query: ObjectQuery) -> list[Row]:
         filters["spec_version"] = one_of(query.spec_versions)
     by_id = "by_object" if query.ids is not None else ""
     standings = wanted_standings(query)
-    found = (
-        _range(
-            tables,
-            view,
-            query,
-            {**filters, "standing": one_of(standings)},
-            by_id or ("by_standing" if query.types is None else "by_type"),
-        )
-        if standings
-        else []
-    )
+    by_type = query.types is not None and len(query.types) * len(standings) <= _MOST_RANGES
+    index = by_id or ("by_type" if by_type else "by_standing")
+    found = _range(tables, view, query, {**filters, "standing": one_of(standings)}, index) if standings else []
     instants = [] if query.versions.all else [instant for instant in query.versions.instants if instant > 0]
     if instants:
         where = {**filters, "standing": one_of(any_standing(query)), "version": {"$in": instants, "$gt": 0}}

@@ -9,16 +9,16 @@ from taxii_fed.core.levels import Level
 from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Place, Quarantined, Read, View
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.entries import EntryReader
-from taxii_fed.storage.mongo.schema import META, NODE
 from taxii_fed.storage.mongo.tables import Tables, key_of, unpack
 from taxii_fed.storage.mongo.versions import VersionReader
 
 
 class MongoReader(EntryReader, VersionReader):
-    """See `taxii_fed.ports.Reader`."""
+    """See `taxii_fed.ports.Reader`. ``node`` is the store's own document (its counters, its lead) as this snapshot shows it."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, node: Row) -> None:
         self._tables = tables
+        self.node = node
 
     def place(self, party: str, collection: str) -> Place:
         """Return where ``party`` stands in ``collection`` (TAXII id); revision 0 in an empty store."""
@@ -28,13 +28,7 @@ class MongoReader(EntryReader, VersionReader):
 
     def revision(self) -> int:
         """Return the number of the newest revision, 0 in an empty store."""
-        return int(self.node()["counters"]["revision"])
-
-    def node(self) -> Row:
-        """Return the document of the store itself: its counters and its lead."""
-        row = self._tables.one(META, {"_id": NODE})
-        assert row is not None
-        return row
+        return int(self.node["counters"]["revision"])
 
     def in_force(self) -> Applied | None:
         """Return the newest revision, None in an empty store."""

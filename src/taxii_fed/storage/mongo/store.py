@@ -10,15 +10,25 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidOperation, PyMongoError
+from pymongo.errors import ConfigurationError, DocumentTooLarge, InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from taxii_fed.core.errors import StoreError, TransactionLostError
 from taxii_fed.ports import Clock, Lease, Moving, Read, Reader, View, Writer
-from taxii_fed.storage.mongo.connection import MAJORITY, Row, as_store_error, open_client, without_secrets
+from taxii_fed.storage.mongo.connection import (
+    MAJORITY,
+    Row,
+    as_store_error,
+    open_client,
+    outcome_unknown,
+    require_transactions,
+    undone_for_age,
+    without_secrets,
+)
 from taxii_fed.storage.mongo.leases import give_lease, lease_holder, take_lease
 from taxii_fed.storage.mongo.moving import MongoMoving
 from taxii_fed.storage.mongo.openings import MAX_LEAD_MS, Stamped
+from taxii_fed.storage.mongo.primary import Primary
 from taxii_fed.storage.mongo.reader import MongoReader
 from taxii_fed.storage.mongo.reads import merge_reads
 from taxii_fed.storage.mongo.schema import META, NODE, PROBE, migrate
@@ -28,7 +38,8 @@ from taxii_fed.storage.mongo.writer import MongoWriter
 
 SNAPSHOT = ReadConcern("snapshot")
 _COMMIT_SECONDS = 20.0
-_CONFLICT = 112
+_LIFE_SECONDS = 55.0
+"""MongoDB undoes a transaction that is older than a minute, unless told otherwise (``transactionLifetimeLimitSeconds``)."""
 
 
 class MongoStore:
@@ -47,6 +58,7 @@ class MongoStore:
         self._start()
         try:
             with self._errors():
+                require_transactions(self._client, self._name)
                 migrate(self._db, self._name, create=create, now=clock.now())
                 self._has_snapshots = _has_snapshots(self._db)
         except BaseException:
@@ -56,6 +68,7 @@ class MongoStore:
     def _start(self) -> None:
         self._client, self._db = open_client(self._url, self._name)
         self._turn = Turn(self._db, self._name, patience=self._busy_seconds)
+        self._primary = Primary(self._db)
         self._outlasted: list[Stamped] = []
         self._process = os.getpid()
 
@@ -72,23 +85,31 @@ class MongoStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except PyMongoError as error:
+        except (PyMongoError, DocumentTooLarge) as error:
             if isinstance(error, InvalidOperation) and self._closed:
                 raise StoreError("the store is closed") from error
             raise as_store_error(error, self._name) from error
 
     # -- transactions -----------------------------------------------------------------------------------------------------
     def read(self) -> AbstractContextManager[Reader]:
-        """Open a snapshot: that of the first statement in the block."""
+        """Open a snapshot, not older than anything that was answered before."""
         return self._read()
 
     @contextmanager
     def _read(self) -> Iterator[MongoReader]:
         db = self._database()
-        with self._errors(), db.client.start_session(snapshot=self._has_snapshots) as session:
-            if not self._has_snapshots:
-                session.start_transaction(read_concern=SNAPSHOT)
-            yield MongoReader(Tables(db, session))
+        with self._errors():
+            while True:
+                primary = self._primary.confirm()
+                with db.client.start_session(snapshot=self._has_snapshots) as session:
+                    if not self._has_snapshots:
+                        session.start_transaction(read_concern=SNAPSHOT)
+                    tables = Tables(db, session)
+                    node = tables.one(META, {"_id": NODE})
+                    assert node is not None
+                    if self._primary.present() == primary:
+                        yield MongoReader(tables, node)
+                        return
 
     def write(self) -> AbstractContextManager[Writer]:
         """Open a transaction: committed when the block ends, undone when it raises.
@@ -113,16 +134,30 @@ class MongoStore:
     def _transaction(self) -> Iterator[tuple[Tables, Row]]:
         """Open a transaction in its turn; the block commits it, or it is undone. The turn passes on when the block ends."""
         db = self._database()
+        ended = False
         with self._errors(), db.client.start_session() as session:
             self._turn.take(session.session_id["id"])
             try:
-                node = self._begin(session)
-                yield Tables(db, session, self._turn.keep), node
+                with self._of_age():
+                    node = self._begin(session)
+                    yield Tables(db, session, self._turn.keep), node
+                ended = True
             finally:
-                with suppress(PyMongoError):
-                    if session.in_transaction:
-                        session.abort_transaction()
-                self._turn.give()
+                _abort(session)
+                self._turn.give(ended=ended)
+
+    @contextmanager
+    def _of_age(self) -> Iterator[None]:
+        """Say so where a transaction was undone for its age: run again, it would get as old."""
+        began = time.monotonic()
+        try:
+            yield
+        except PyMongoError as error:
+            if undone_for_age(error) and time.monotonic() - began > _LIFE_SECONDS:
+                raise StoreError(
+                    f"{self._name}: one transaction took longer than the deployment allows; raise transactionLifetimeLimitSeconds"
+                ) from error
+            raise
 
     def _begin(self, session: ClientSession) -> Row:
         """Begin a transaction by writing the document that all of them write, and return it (ADR 0009).
@@ -140,18 +175,19 @@ class MongoStore:
                 session.abort_transaction()
                 time.sleep(0.02)
                 self._turn.keep()
+                self._turn.end_former()
             else:
                 assert node is not None
                 return node
 
     def _commit(self, session: ClientSession) -> None:
-        """Commit, asking again while the answer does not come: a commit may be repeated."""
+        """Commit, asking again while the outcome is not known: a commit may be repeated."""
         deadline = time.monotonic() + _COMMIT_SECONDS
         while True:
             try:
                 session.commit_transaction()
             except PyMongoError as error:
-                if not error.has_error_label("UnknownTransactionCommitResult"):
+                if not outcome_unknown(error):
                     raise
                 if time.monotonic() > deadline:
                     raise TransactionLostError(f"{self._name}: whether the transaction was committed is not known") from error
@@ -198,7 +234,7 @@ class MongoStore:
     def commits_past_lead(self) -> int:
         """Return how many commits outlasted the lead since the store was made (I2)."""
         with self._read() as reader:
-            return int(reader.node()["past_lead"])
+            return int(reader.node["past_lead"])
 
     def iterate_views(self) -> Iterator[View]:
         """Yield all views of all collections, those that nobody reads any more included."""
@@ -210,6 +246,7 @@ class MongoStore:
     def moving(self) -> Iterator[Moving]:
         """Open all of the store for a move, in the turn: readers go on, writers wait."""
         db = self._database()
+        ended = False
         with self._errors(), db.client.start_session() as session:
             self._turn.take(session.session_id["id"])
 
@@ -221,14 +258,13 @@ class MongoStore:
                         yield Tables(db, session, self._turn.keep)
                         self._commit(session)
                 finally:
-                    with suppress(PyMongoError):
-                        if session.in_transaction:
-                            session.abort_transaction()
+                    _abort(session)
 
             try:
                 yield MongoMoving(db, self._turn.keep, transaction)
+                ended = True
             finally:
-                self._turn.give()
+                self._turn.give(ended=ended)
 
     def backup(self, path: str) -> None:
         """Refuse: a deployment has tools of its own, which see all of its members."""
@@ -241,6 +277,13 @@ class MongoStore:
         self._closed = True
         if os.getpid() == self._process:
             self._client.close()
+
+
+def _abort(session: ClientSession) -> None:
+    """End the transaction of a session where one is open."""
+    with suppress(PyMongoError):
+        if session.in_transaction:
+            session.abort_transaction()
 
 
 def _has_snapshots(db: Database[Row]) -> bool:

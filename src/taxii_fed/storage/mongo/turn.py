@@ -48,6 +48,7 @@ class Turn:
         self._lock = threading.Lock()
         self._process = uuid.uuid4().hex
         self._owner: Any = None
+        self._former: Any = None
         self._renewed = 0.0
 
     def take(self, owner: Any) -> None:
@@ -76,17 +77,18 @@ class Turn:
         )
         if before is None:
             return False
-        if before["owner"] is not None and before["owner"] != owner:
-            self._end(before["owner"])
+        self._former = before["owner"] if before["owner"] != owner else None
+        self.end_former()
         return True
 
-    def _end(self, session: Any) -> None:
+    def end_former(self) -> None:
         """End the transaction of a writer that is gone, or has paused too long: its locks would outlive it by a minute.
 
         Where this user may not do so, the wait is for the server to do it.
         """
-        with suppress(PyMongoError):
-            self._db.client.admin.command("killSessions", [{"id": session}])
+        if self._former is not None:
+            with suppress(PyMongoError):
+                self._db.client.admin.command("killSessions", [{"id": self._former}])
 
     def keep(self) -> None:
         """Keep the turn for longer, when it is time to. Raises `TransactionLostError` where it has passed to another."""
@@ -96,10 +98,14 @@ class Turn:
             raise TransactionLostError(f"{self._name}: the transaction paused for so long that another writer took over")
         self._renewed = time.monotonic()
 
-    def give(self) -> None:
-        """Give the turn to the next. Where that does not get through it passes on by itself."""
+    def give(self, *, ended: bool) -> None:
+        """Give the turn to the next. Where that does not get through it passes on by itself.
+
+        Where the transaction is not known to have ended, the next one ends it: a lost command may still get to the server.
+        """
         try:
             with suppress(PyMongoError):
-                self._table.update_one({"_id": TURN, "owner": self._owner}, {"$set": {"owner": None}})
+                how = {"until": 0} if not ended else {"owner": None}
+                self._table.update_one({"_id": TURN, "owner": self._owner}, {"$set": how})
         finally:
             self._lock.release()

@@ -19,10 +19,10 @@ from taxii_fed.storage.mongo.writing_versions import VersionWriter
 
 
 class MongoWriter(VersionWriter, MongoReader):
-    """See `taxii_fed.ports.Writer`. ``node`` is the store's own document as this transaction found it."""
+    """See `taxii_fed.ports.Writer`."""
 
     def __init__(self, tables: Tables, clock: Clock, node: Row) -> None:
-        super().__init__(tables)
+        super().__init__(tables, node)
         self._clock = clock
         self._lead = int(node["lead"])
         self._counters = Counters(node["counters"])
@@ -210,15 +210,15 @@ class MongoWriter(VersionWriter, MongoReader):
         self._tables.delete_among("quarantine", "_id", numbers)
 
     def note_door(self, events: Iterable[DoorEvent]) -> None:
-        """Append to the inbound audit. An event equal but for its time to the newest of that object and giver is not repeated."""
+        """Append to the inbound audit. An event equal but for its time to the newest of that version and giver is not repeated."""
         rows: list[Row] = []
-        newest: dict[tuple[str, str], tuple[str, str, str] | None] = {}
+        newest: dict[tuple[str, str, str, str], str] = {}
         for event in events:
-            place, line = (event.object_id, event.giver), (event.collection, event.version_text, event.reason)
-            if place not in newest:
-                newest[place] = self._newest_event(*place)
-            if newest[place] != line:
-                newest[place] = line
+            thing = (event.object_id, event.giver, event.collection, event.version_text)
+            if thing not in newest:
+                newest[thing] = self._newest_reason(*thing)
+            if newest[thing] != event.reason:
+                newest[thing] = event.reason
                 rows.append(
                     {
                         "_id": self._counters.take("door"),
@@ -232,9 +232,11 @@ class MongoWriter(VersionWriter, MongoReader):
                 )
         self._tables.insert("door", rows)
 
-    def _newest_event(self, object_id: str, giver: str) -> tuple[str, str, str] | None:
-        row = self._tables.one("door", {"object": object_id, "giver": giver}, sort=[("_id", -1)])
-        return None if row is None else (row["collection"], row["version_text"], row["reason"])
+    def _newest_reason(self, object_id: str, giver: str, collection: str, version_text: str) -> str:
+        """Return the newest reason noted of a version and its giver, "" for none."""
+        thing = {"object": object_id, "giver": giver, "collection": collection, "version_text": version_text}
+        row = self._tables.one("door", thing, sort=[("_id", -1)])
+        return "" if row is None else str(row["reason"])
 
     def put_doc(self, kind: str, name: str, doc: Json | None) -> None:
         """Write a small document; None deletes it."""
