@@ -102,15 +102,15 @@ class World:
         settings = load.loads(self._yaml(), self._folder)
         self.node: Node = open_node(settings, clock=self._clock)
         self._rules = self._scenario["rules"]
-        self._put_in_force()
-        with serving(self.stub) as peers, serving(create_app(self.node, write=lambda _: None)) as base:
-            self._peer_base, self._base = peers, base
-            try:
+        try:
+            self._put_in_force()
+            with serving(self.stub) as peers, serving(create_app(self.node, write=lambda _: None)) as base:
+                self._peer_base, self._base = peers, base
                 yield self
-            finally:
-                for session in self._sessions.values():
-                    session.close()
-        self.node.close()
+        finally:
+            for session in self._sessions.values():
+                session.close()
+            self.node.close()
 
     # -- set-up -----------------------------------------------------------------------------------------------------------
 
@@ -198,9 +198,17 @@ class World:
     # -- steps ------------------------------------------------------------------------------------------------------------
 
     def at(self, step: Json) -> None:
-        """Set the clock and let the node finish what is due."""
-        self._clock.instant = max(self._clock.instant, parse_rfc3339(step["at"]))
-        self.node.waker.wake_due()
+        """Set the clock and let the node finish what is due, each thing when it is due: before the next poll (convention 13)."""
+        goal = max(self._clock.instant, parse_rfc3339(step["at"]))
+        while due := self._due(goal):
+            self._clock.instant = max(self._clock.instant, due)
+            self.node.waker.wake_due()
+        self._clock.instant = goal
+
+    def _due(self, until: int) -> int | None:
+        """Return the next instant, up to ``until``, at which time alone changes something."""
+        with self.node.store.read() as reader:
+            return min((at for _, at, _ in reader.wakes(until, 1)), default=None)
 
     def ingest(self, step: Json) -> None:
         objects = [self.objects[key] for key in step["objects"]]
