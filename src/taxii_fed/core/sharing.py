@@ -226,8 +226,7 @@ class Judge:
     def __call__(self, facts: Facts, *, used: bool = False) -> Verdict:
         """Return the verdict on a version. ``used``: it is judged as something that a visible object names (convention 12).
 
-        Of what is used, an identity passes whatever the shares list and counts as CLEAR when unmarked; an extension definition
-        passes the type lists only.
+        What is used, an identity or an extension definition, passes whatever the shares list and counts as CLEAR when unmarked.
         """
         if self._single:
             return self._judge(facts, used=used)
@@ -241,7 +240,7 @@ class Judge:
 
     def _judge(self, facts: Facts, *, used: bool) -> Verdict:
         level, unknown = effective(facts, self.meanings)
-        if used and facts.type == "identity" and level is None:
+        if used and level is None:
             level = Level.CLEAR
         wake_at = facts.valid_until if self._dated and (facts.valid_until or 0) > self.now else None
         shares, missed = self._shares(facts, level, used=used)
@@ -279,13 +278,13 @@ class Judge:
 
     def _shares(self, facts: Facts, level: Level | None, *, used: bool) -> tuple[list[Share], str]:
         """Return the shares that match the version, and why none does: the first in order of what each one misses."""
-        if used and facts.type == "identity":
+        if used:
             return list(self.audience.share), ""
         matching: list[Share] = []
         misses: set[str] = set()
         for share in self.audience.share:
             assumed = level if level is not None else share.unmarked_as
-            miss = self._miss(share, facts, assumed, any_type=used)
+            miss = self._miss(share, facts, assumed)
             if miss is None:
                 matching.append(share)
             else:
@@ -293,11 +292,11 @@ class Judge:
         order = (Reason.NO_RULE, Reason.TYPE_NOT_ALLOWED, Reason.UNKNOWN_TYPE, Reason.EXPIRED)
         return matching, next((reason for reason in order if reason in misses), Reason.NO_RULE)
 
-    def _miss(self, share: Share, facts: Facts, level: Level | None, *, any_type: bool) -> str | None:
+    def _miss(self, share: Share, facts: Facts, level: Level | None) -> str | None:
         rest, kinds, dates = _causes(share.what)
         if not self._matches(rest, facts, level):
             return Reason.NO_RULE
-        if not any_type and not self._matches(kinds, facts, level):
+        if not self._matches(kinds, facts, level):
             return Reason.TYPE_NOT_ALLOWED
         if facts.custom and not share.unknown_types:
             return Reason.UNKNOWN_TYPE
