@@ -154,7 +154,7 @@ def _run(node: Node, clock: SetClock, case: Json) -> Iterator[str]:
     for moment in case.get("then", ()):
         clock.instant = instant(moment["at"])
         if "approve" in moment:
-            node.persons.approve(ids[moment["approve"]], "", readers[0], by="ann")
+            node.holds.approve(ids[moment["approve"]], "", readers[0], by="ann")
         node.waker.wake_due()
         yield ""
         yield f"At {moment['at']}{', when `ann` has approved it' if 'approve' in moment else ''}, `{readers[0]}` gets:"

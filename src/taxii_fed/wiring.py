@@ -23,7 +23,7 @@ from taxii_fed.services.intake.transfer import Transfer
 from taxii_fed.services.reading.browse import Browse, Limits
 from taxii_fed.services.reading.federation_facts import FederationFacts
 from taxii_fed.services.rules.govern import Governor
-from taxii_fed.services.rules.holds import Persons
+from taxii_fed.services.rules.holds import Holds
 from taxii_fed.services.rules.plan import Planner
 from taxii_fed.services.rules.wake import Waker
 from taxii_fed.services.views.rebuild import Rebuilder
@@ -57,7 +57,7 @@ class Node:
     planner: Planner
     sights: Sights
     giving: Giving
-    persons: Persons
+    holds: Holds
     quarantine: Quarantine
     eraser: Eraser
     transfer: Transfer
@@ -114,7 +114,7 @@ def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | 
         planner=Planner(store, keys, cache, clock),
         sights=Sights(store, keys, cache, clock),
         giving=Giving(store, cache),
-        persons=Persons(store, settler, cache, clock),
+        holds=Holds(store, settler, cache, clock),
         quarantine=Quarantine(store, settler, cache, keys, clock, claims),
         eraser=Eraser(store, ingest, settler, cache, keys, clock),
         transfer=Transfer(store, ingest),

@@ -11,7 +11,7 @@ from federation.simulated_peer import COLLECTION, START, SimulatedPeer, indicato
 from taxii_fed.core.errors import PeerAnswerError, PeerBusyError, PeerQuotaError, PeerRefusedError, PeerUnreachableError
 from taxii_fed.core.pull import Request
 from taxii_fed.core.timestamps import format_taxii
-from taxii_fed.services.federation.beside import join
+from taxii_fed.services.federation.carried import join
 from taxii_fed.services.federation.federate import Federation, Watch
 
 MINUTE = 60_000_000

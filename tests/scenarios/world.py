@@ -35,7 +35,7 @@ from taxii_fed.services.answers.explain import Answer
 from taxii_fed.services.federation import compare
 from taxii_fed.services.federation.federate import Federation
 from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions
-from taxii_fed.services.rules.holds import Persons
+from taxii_fed.services.rules.holds import Holds
 from taxii_fed.web.app import create_app
 from taxii_fed.wiring import Node, open_node
 
@@ -252,7 +252,7 @@ class World:
 
     def approve(self, step: Json) -> None:
         obj = self.objects[step["obj"]]
-        Persons(self.node.store, self.node.settler, self.node.in_force, self._clock).approve(
+        Holds(self.node.store, self.node.settler, self.node.in_force, self._clock).approve(
             obj["id"], version_of(obj), step["to"], by=step.get("by", "officer")
         )
 

@@ -15,7 +15,7 @@ from taxii_fed.core.rules import Change, CollectionTerms, Hold, Party, Share, To
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
-from taxii_fed.services.rules.holds import Persons
+from taxii_fed.services.rules.holds import Holds
 from taxii_fed.services.views import loaded
 from taxii_fed.services.views.notices import LIFE
 
@@ -160,10 +160,10 @@ def test_the_end_of_an_old_notice_leaves_a_later_one_of_the_same_object_to_be_ta
 def test_what_a_person_let_go_waits_again_when_it_was_deleted_and_comes_with_other_content(tmp_path):
     ask = Hold(name="ask first", what=What(label=("delicate",)), approval=True)
     kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,), hold=(ask,)))
-    persons = Persons(kit.store, kit.settler, kit.cache, kit.clock)
+    holds = Holds(kit.store, kit.settler, kit.cache, kit.clock)
     first, second = indicator(1, labels=["delicate"]), indicator(1, labels=["delicate"], description="quite another thing")
     kit.publish(first)
-    persons.approve(first["id"], "", "ant", by="officer")
+    holds.approve(first["id"], "", "ant", by="officer")
     assert kit.view("ant") == [first]
     kit.clock.pass_(5)
     kit.ingest.delete(DESK, BANKING, first["id"], ALL_VERSIONS)
@@ -171,7 +171,7 @@ def test_what_a_person_let_go_waits_again_when_it_was_deleted_and_comes_with_oth
     kit.publish(second)
     assert second not in kit.view("ant")
     assert kit.planner.verify() == []
-    persons.approve(first["id"], "", "ant", by="officer")
+    holds.approve(first["id"], "", "ant", by="officer")
     assert second in kit.view("ant")
     kit.store.close()
 

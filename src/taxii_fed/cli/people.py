@@ -42,7 +42,7 @@ def held(ctx: click.Context, *, as_json: bool) -> None:
     """
     with opened(ctx) as node:
         warn_of_difference(node)
-        found = (each for part in node.persons.held() for each in part)
+        found = (each for part in node.holds.held() for each in part)
         if as_json:
             echo_stream({"held": map(_held_json, found)})
             return
@@ -95,7 +95,7 @@ def approve(ctx: click.Context, object_id: str, version: str, party: str, rule: 
     with opened(ctx) as node:
         party_of(node, party)
         try:
-            approved = node.persons.approve(object_id, version, party, by=by or getpass.getuser(), rule=rule)
+            approved = node.holds.approve(object_id, version, party, by=by or getpass.getuser(), rule=rule)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         answers = {each.collection: each for each in node.explainer.explain(object_id, party)}

@@ -14,7 +14,7 @@ from taxii_fed.core.timestamps import format_date_added, format_taxii
 
 if TYPE_CHECKING:
     from taxii_fed.services.federation.subscriptions import State, Subscription, Subscriptions
-    from taxii_fed.services.reading.attendance import Attendance
+    from taxii_fed.services.reading.readers import Attendance
     from taxii_fed.wiring import Node
 
 _SECOND = 1_000_000
@@ -33,7 +33,7 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
     """
     from taxii_fed.cli.node import opened  # noqa: PLC0415 (only what works on a node loads all of it)
     from taxii_fed.services.federation.subscriptions import Subscriptions  # noqa: PLC0415
-    from taxii_fed.services.reading.attendance import attendance  # noqa: PLC0415
+    from taxii_fed.services.reading.readers import attendance  # noqa: PLC0415
     from taxii_fed.worker.plan import plans  # noqa: PLC0415
 
     with opened(ctx) as node:
@@ -72,7 +72,7 @@ def _waiting(node: Node) -> list[str]:
 
 def _whole(node: Node) -> dict[str, Any]:
     """Return what is said of the node as a whole: the revision in force, counts of what is on hold and in quarantine."""
-    parts = node.persons.held()
+    parts = node.holds.held()
     held = sum(len(part) for part in islice(parts, _HELD_PARTS))
     with node.store.read() as reader:
         applied = reader.in_force()

@@ -22,10 +22,10 @@ from taxii_fed.core.pull import Pull, Request
 from taxii_fed.core.reconcile import Listing
 from taxii_fed.core.remote import ManifestPage, ObjectPage, version_instant
 from taxii_fed.ports import Writer
-from taxii_fed.services.federation.beside import IDS_AT_ONCE, join
+from taxii_fed.services.federation.carried import IDS_AT_ONCE, join
 from taxii_fed.services.federation.federate import ALONE, SLICE, Federation, Run, Watch, recorded
-from taxii_fed.services.federation.leased import LEASE_SECONDS, Hold, TakenOverError, held
-from taxii_fed.services.federation.onrecord import against_record, kept_alive_by_us, on_offer
+from taxii_fed.services.federation.leased import LEASE_SECONDS, Leased, TakenOverError, leasing
+from taxii_fed.services.federation.offers import against_record, kept_alive_by_us, on_offer
 from taxii_fed.services.federation.subscriptions import LISTED, Comparing, State, Subscription, Waiting
 from taxii_fed.services.federation.walk import Walk
 
@@ -42,15 +42,15 @@ def reconcile(
     ``accept_removals``: a person agrees to what the guard holds back. Raises only what is the store's fault.
     """
     plan = federation.subscriptions.plans[subscription.peer]
-    with held(federation.store, federation.clock, plan, subscription, federation.owner) as hold:
-        if hold is None:
+    with leasing(federation.store, federation.clock, plan, subscription, federation.owner) as leased:
+        if leased is None:
             return Run(subscription=subscription, elsewhere=True)
         counts: Counter[str] = Counter()
 
         def work() -> bool:
-            return _Comparison(federation, hold, watch, counts, accept_removals=accept_removals).run()
+            return _Comparison(federation, leased, watch, counts, accept_removals=accept_removals).run()
 
-        return recorded(hold, watch, counts, work, comparison=True)
+        return recorded(leased, watch, counts, work, comparison=True)
     return Run(subscription=subscription, elsewhere=True)
 
 
@@ -62,23 +62,23 @@ class _Comparison:
     """One run of a comparison."""
 
     def __init__(
-        self, federation: Federation, hold: Hold, watch: Watch, counts: Counter[str], *, accept_removals: bool
+        self, federation: Federation, leased: Leased, watch: Watch, counts: Counter[str], *, accept_removals: bool
     ) -> None:
         self._federation = federation
-        self._hold = hold
+        self._leased = leased
         self._watch = watch
         self._accept = accept_removals
         self._until = federation.clock.now() + SLICE
-        self._theirs = hold.subscription.theirs
-        self._client = federation.client(hold.subscription.peer)
-        self._giver, self._collection = federation.ends(hold.subscription)
+        self._theirs = leased.subscription.theirs
+        self._client = federation.client(leased.subscription.peer)
+        self._giver, self._collection = federation.ends(leased.subscription)
         self._counts = counts
 
     def run(self) -> bool:
         """Go through the steps; return whether the end was reached."""
-        if self._hold.state.comparing is None:
+        if self._leased.state.comparing is None:
             begun = Comparing(key=secrets.token_hex(16), place=pulls.begin(None, self._entries()))
-            self._hold.update(lambda state: replace(state, comparing=begun))
+            self._leased.update(lambda state: replace(state, comparing=begun))
         try:
             self._read()
             self._fetch()
@@ -110,7 +110,7 @@ class _Comparison:
         except PeerError:
             self._forget()
             raise
-        self._hold.renew(LEASE_SECONDS + 2 * self._hold.plan.answer_seconds)
+        self._leased.renew(LEASE_SECONDS + 2 * self._leased.plan.answer_seconds)
         return self._client.manifest(self._theirs, request)
 
     def _keep(self, place: Pull, page: ManifestPage, *, anew: bool) -> None:
@@ -145,7 +145,7 @@ class _Comparison:
                 found = [[entry.id, entry.version_text] for entry in wanted]
                 writer.put_doc(LISTED, self._page_name(number), {"listed": listing.pack(), "missing": found})
 
-        self._hold.contact(turn, note)
+        self._leased.contact(turn, note)
 
     # -- fetch ------------------------------------------------------------------------------------------------------------
     def _fetch(self) -> None:
@@ -154,11 +154,11 @@ class _Comparison:
                 doc = reader.doc(LISTED, self._page_name(number)) or {}
             wanted = [(str(name), str(text)) for name, text in doc.get("missing", ())]
             if wanted:
-                self._federation.require_room(self._hold)
+                self._federation.require_room(self._leased)
             for start in range(0, len(wanted), IDS_AT_ONCE):
                 self._go_on()
                 self._fetch_some(wanted[start : start + IDS_AT_ONCE])
-            self._hold.contact(partial(_with, comparing=replace(self._comparing, fetched=number + 1)))
+            self._leased.contact(partial(_with, comparing=replace(self._comparing, fetched=number + 1)))
 
     def _fetch_some(self, wanted: list[tuple[str, str]]) -> None:
         """Fetch versions by a list of ids, and those that did not come one by one."""
@@ -172,7 +172,9 @@ class _Comparison:
                 got.update((each.id, version_instant(each.version_text)) for each in page.objects)
                 walk.turn(page.seen())
         except (PeerRefusedError, PeerOverloadedError, PeerAnswerError) as error:
-            log.info("a list of ids is not answered", extra={"subscription": self._hold.subscription.name, "error": str(error)})
+            log.info(
+                "a list of ids is not answered", extra={"subscription": self._leased.subscription.name, "error": str(error)}
+            )
         for name, text in wanted:
             if (name, version_instant(text)) in got or (name, 0) in got:
                 continue
@@ -184,10 +186,10 @@ class _Comparison:
 
     def _taken(self, ask: Callable[[], ObjectPage], request: Request, ids: list[str]) -> ObjectPage:
         """Fetch a page and offer it."""
-        self._hold.renew(LEASE_SECONDS + 2 * self._hold.plan.answer_seconds)
+        self._leased.renew(LEASE_SECONDS + 2 * self._leased.plan.answer_seconds)
         page = ask()
-        joined = join(self._client, self._theirs, self._hold.state.fed, page, request, ids)
-        self._hold.renew(LEASE_SECONDS)
+        joined = join(self._client, self._theirs, self._leased.state.fed, page, request, ids)
+        self._leased.renew(LEASE_SECONDS)
         outcomes = self._federation.offer(self._giver, self._collection, joined.offered)
         self._counts += outcomes
         self._watch.seen(len(page.objects), outcomes)
@@ -261,19 +263,19 @@ class _Comparison:
 
     def _take_away(self, gone: array[int], of: int) -> Waiting | None:
         """Tell the door what is gone, behind the guard; return what waits for a person."""
-        guard = self._hold.plan.guard
+        guard = self._leased.plan.guard
         if guard is not None and not self._accept and guard.stops(len(gone), of):
             log.warning("removals wait for a person", extra={**self._extra(), "gone": len(gone), "of": of})
-            before = self._hold.state.waiting
+            before = self._leased.state.waiting
             if before is None or before.gone != len(gone):
                 for start in range(0, len(gone), _REMOVED_AT_ONCE):
-                    self._hold.renew(LEASE_SECONDS)
+                    self._leased.renew(LEASE_SECONDS)
                     self._federation.ingest.held_back(
                         self._giver, self._collection, list(gone[start : start + _REMOVED_AT_ONCE])
                     )
             return Waiting(gone=len(gone), of=of, at=self._federation.clock.now())
         for start in range(0, len(gone), _REMOVED_AT_ONCE):
-            self._hold.renew(LEASE_SECONDS)
+            self._leased.renew(LEASE_SECONDS)
             some = list(gone[start : start + _REMOVED_AT_ONCE])
             self._counts["deleted-at-origin"] += self._federation.ingest.gone(self._giver, self._collection, some)
         return None
@@ -298,7 +300,7 @@ class _Comparison:
                 waiting=waiting,
             )
 
-        self._hold.fine(end, comparison=True)
+        self._leased.fine(end, comparison=True)
         self._clear(comparing)
         log.info(
             "compared", extra={**self._extra(), "listed": comparing.listed, **{f"n_{w}": n for w, n in self._counts.items()}}
@@ -307,7 +309,7 @@ class _Comparison:
     def _forget(self) -> None:
         """Drop the comparison under way; the next one begins anew."""
         comparing = self._comparing
-        self._hold.update(lambda state: replace(state, comparing=None))
+        self._leased.update(lambda state: replace(state, comparing=None))
         self._clear(comparing)
 
     def _clear(self, comparing: Comparing) -> None:
@@ -319,28 +321,28 @@ class _Comparison:
     # -- small things -------------------------------------------------------------------------------------------------------
     @property
     def _comparing(self) -> Comparing:
-        comparing = self._hold.state.comparing
+        comparing = self._leased.state.comparing
         if comparing is None:
             raise TakenOverError
         return comparing
 
     def _limit(self) -> int:
-        return min(self._hold.state.page_size or self._hold.plan.max_page, self._hold.plan.max_page)
+        return min(self._leased.state.page_size or self._leased.plan.max_page, self._leased.plan.max_page)
 
     def _entries(self) -> int:
         """Entries are a tenth of objects in size, and fewer pages are fewer chances for something to go wrong."""
         return max(min(10 * self._limit(), pulls.LARGEST_LIMIT), self._limit())
 
     def _page_name(self, number: int) -> str:
-        return f"{self._hold.subscription.name}#{number}"
+        return f"{self._leased.subscription.name}#{number}"
 
     def _extra(self) -> dict[str, str]:
-        return {"subscription": self._hold.subscription.name}
+        return {"subscription": self._leased.subscription.name}
 
     def _go_on(self, walk: Walk | None = None) -> None:
         """Raise `_StoppedError` where the run is to end here."""
         over = walk is not None and self._federation.clock.now() > self._until and not walk.pull.kept_by_server
-        if self._watch.stop() or self._hold.paused_meanwhile or over:
+        if self._watch.stop() or self._leased.paused_meanwhile or over:
             raise _StoppedError
 
 

@@ -21,8 +21,8 @@ from taxii_fed.core.pull import Pull, Request
 from taxii_fed.core.remote import version_instant
 from taxii_fed.core.rules import CollectionTerms
 from taxii_fed.ports import Clock, PeerClient, Store
-from taxii_fed.services.federation.beside import Joined, join
-from taxii_fed.services.federation.leased import LEASE_SECONDS, Hold, TakenOverError, held
+from taxii_fed.services.federation.carried import Joined, join
+from taxii_fed.services.federation.leased import LEASE_SECONDS, Leased, TakenOverError, leasing
 from taxii_fed.services.federation.subscriptions import State, Subscription, Subscriptions
 from taxii_fed.services.federation.walk import Walk
 from taxii_fed.services.inforce import InForceCache
@@ -136,11 +136,11 @@ class Federation:
     def pull(self, subscription: Subscription, watch: Watch = ALONE) -> Run:
         """Run one pull, or go on with the one under way, and record how it went. Raises only what is the store's fault."""
         plan = self.subscriptions.plans[subscription.peer]
-        with held(self.store, self.clock, plan, subscription, self.owner) as hold:
-            if hold is None:
+        with leasing(self.store, self.clock, plan, subscription, self.owner) as leased:
+            if leased is None:
                 return Run(subscription=subscription, elsewhere=True)
             counts: Counter[str] = Counter()
-            return recorded(hold, watch, counts, _Pulling(self, hold, watch, counts).run, comparison=False)
+            return recorded(leased, watch, counts, _Pulling(self, leased, watch, counts).run, comparison=False)
         return Run(subscription=subscription, elsewhere=True)
 
     def offer(self, giver: Giver, collection: CollectionTerms, objects: list[Offered]) -> Counter[str]:
@@ -168,15 +168,15 @@ class Federation:
             id(each) for each in through_us if (each.received.id, version_instant(each.received.version_text) or 0) not in here
         }
 
-    def require_room(self, hold: Hold) -> None:
+    def require_room(self, leased: Leased) -> None:
         """Raise `PeerQuotaError` where the peer's quarantine is full, so that what nobody looks at does not fill the disk."""
         with self.store.read() as reader:
-            count, size = reader.quarantine_load(hold.subscription.peer)
-        if count >= hold.plan.quarantine_objects or size >= hold.plan.quarantine_bytes:
+            count, size = reader.quarantine_load(leased.subscription.peer)
+        if count >= leased.plan.quarantine_objects or size >= leased.plan.quarantine_bytes:
             raise PeerQuotaError(f"{count} objects ({size} bytes) of this peer wait in quarantine, which fills its quota")
 
 
-def recorded(hold: Hold, watch: Watch, counts: Counter[str], work: Callable[[], bool], *, comparison: bool) -> Run:
+def recorded(leased: Leased, watch: Watch, counts: Counter[str], work: Callable[[], bool], *, comparison: bool) -> Run:
     """Do the work of one run, record a failure, and return how it ended.
 
     A request that `Federation.cut` broke off, because the worker is to stop, is no failure. A fault in this program is one: it must not
@@ -184,51 +184,51 @@ def recorded(hold: Hold, watch: Watch, counts: Counter[str], work: Callable[[], 
     """
     error: PeerError
     try:
-        return Run(subscription=hold.subscription, counts=counts, unfinished=not work())
+        return Run(subscription=leased.subscription, counts=counts, unfinished=not work())
     except PeerError as failure:
         if watch.stop():
-            return Run(subscription=hold.subscription, counts=counts, unfinished=True)
+            return Run(subscription=leased.subscription, counts=counts, unfinished=True)
         error = failure
     except (StoreError, TakenOverError):
         raise
     except Exception:
-        log.exception("a run failed through a fault of ours", extra={"subscription": hold.subscription.name})
+        log.exception("a run failed through a fault of ours", extra={"subscription": leased.subscription.name})
         error = PeerAnswerError("a fault in this program; the log has it")
-    hold.failed(error, comparison=comparison)
-    return Run(subscription=hold.subscription, counts=counts, error=error)
+    leased.failed(error, comparison=comparison)
+    return Run(subscription=leased.subscription, counts=counts, error=error)
 
 
 class _Pulling:
     """One run of a pull."""
 
-    def __init__(self, federation: Federation, hold: Hold, watch: Watch, counts: Counter[str]) -> None:
+    def __init__(self, federation: Federation, leased: Leased, watch: Watch, counts: Counter[str]) -> None:
         self._federation = federation
-        self._hold = hold
+        self._leased = leased
         self._watch = watch
         self._until = federation.clock.now() + SLICE
         self._counts = counts
-        self._fed = hold.state.fed
+        self._fed = leased.state.fed
 
     def run(self) -> bool:
         """Pull page after page; return whether the end was reached."""
-        hold, plan, federation = self._hold, self._hold.plan, self._federation
-        giver, collection = federation.ends(hold.subscription)
-        federation.require_room(hold)
-        walk = Walk(self._begun(hold.state), sum(hold.state.counts.values()))
+        leased, plan, federation = self._leased, self._leased.plan, self._federation
+        giver, collection = federation.ends(leased.subscription)
+        federation.require_room(leased)
+        walk = Walk(self._begun(leased.state), sum(leased.state.counts.values()))
         coming: Future[Joined] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="page") as ahead:
             while not walk.finished:
                 if self._must_stop(walk):
                     return False
                 request = self._request(walk)
-                hold.renew(LEASE_SECONDS + 2 * plan.answer_seconds)
+                leased.renew(LEASE_SECONDS + 2 * plan.answer_seconds)
                 try:
                     joined = coming.result() if coming else self._fetch(walk, request)
                 except PeerError as error:
                     coming = None
                     self._keep(walk.recover(error))
                     continue
-                hold.renew(LEASE_SECONDS)
+                leased.renew(LEASE_SECONDS)
                 pull = walk.turn(joined.page.seen())
                 self._fed = joined.fed
                 # The next page travels while this one is stored; the place still says that it is to be asked for.
@@ -239,14 +239,14 @@ class _Pulling:
         return True
 
     def _fetch(self, walk: Walk, request: Request) -> Joined:
-        hold = self._hold
-        client = self._federation.client(hold.subscription.peer)
-        page = client.objects(hold.subscription.theirs, request)
+        leased = self._leased
+        client = self._federation.client(leased.subscription.peer)
+        page = client.objects(leased.subscription.theirs, request)
         walk.answered = True
-        return join(client, hold.subscription.theirs, self._fed, page, request)
+        return join(client, leased.subscription.theirs, self._fed, page, request)
 
     def _begun(self, state: State) -> Pull:
-        plan = self._hold.plan
+        plan = self._leased.plan
         if state.place is not None:
             return pulls.lost(state.place)
         return pulls.begin(pulls.cursor(state.watermark, plan.overlap), min(state.page_size or plan.max_page, plan.max_page))
@@ -254,37 +254,37 @@ class _Pulling:
     def _must_stop(self, walk: Walk) -> bool:
         """A server that keeps our place itself would have forgotten it by the next run, so it gets more than its slice."""
         over = self._federation.clock.now() > self._until and walk.answered
-        return self._watch.stop() or self._hold.paused_meanwhile or (over and not walk.pull.kept_by_server)
+        return self._watch.stop() or self._leased.paused_meanwhile or (over and not walk.pull.kept_by_server)
 
     def _request(self, walk: Walk) -> Request:
         try:
             return walk.request()
         except PeerError:
-            self._hold.update(lambda state: replace(state, place=None, counts={}, doubt=True))
+            self._leased.update(lambda state: replace(state, place=None, counts={}, doubt=True))
             raise
 
     def _keep(self, pull: Pull) -> None:
         """Store a place that moved back, and the page size that it goes on with."""
-        self._hold.update(lambda state: replace(state, place=pull, page_size=pull.limit))
+        self._leased.update(lambda state: replace(state, place=pull, page_size=pull.limit))
 
     def _turn(self, pull: Pull, outcomes: Counter[str], joined: Joined) -> None:
         """Move the place past a page that is durable."""
         self._counts += outcomes
-        self._hold.contact(lambda state: replace(state.counted(outcomes), place=pull, fed=joined.fed, last_error=""))
+        self._leased.contact(lambda state: replace(state.counted(outcomes), place=pull, fed=joined.fed, last_error=""))
         self._watch.seen(len(joined.page.objects), outcomes)
         if any(outcomes.get(ruling) for ruling in Ruling if ruling.kept_apart):
-            self._federation.require_room(self._hold)
+            self._federation.require_room(self._leased)
 
     def _finish(self, pull: Pull) -> None:
         """The watermark moves only here, after the last page."""
         now = self._federation.clock.now()
-        most = self._hold.plan.max_page
+        most = self._leased.plan.max_page
 
         def end(state: State) -> State:
             reached = pulls.watermark(pull, state.watermark, now)
             size = pulls.next_limit(pull, most)
             return replace(state.ended(now), watermark=reached, page_size=size, doubt=state.doubt or pull.doubt)
 
-        state = self._hold.fine(end, comparison=False)
+        state = self._leased.fine(end, comparison=False)
         counts = {f"n_{word}": count for word, count in state.ran[-1].counts.items()}
-        log.info("pulled", extra={"subscription": self._hold.subscription.name, "pages": pull.pages, **counts})
+        log.info("pulled", extra={"subscription": self._leased.subscription.name, "pages": pull.pages, **counts})

@@ -33,8 +33,8 @@ class TakenOverError(Exception):
     """Another worker, or an admin, has taken the subscription over; nothing is wrong."""
 
 
-class Hold:
-    """A subscription that this worker holds. ``state`` is as last written."""
+class Leased:
+    """A subscription of which this worker has the lease. ``state`` is as last written."""
 
     def __init__(self, store: Store, clock: Clock, plan: PeerPlan, subscription: Subscription, lease: Lease) -> None:
         self.plan = plan
@@ -128,14 +128,14 @@ def _judged(error: PeerError) -> tuple[Outcome, float | None]:
 
 
 @contextmanager
-def held(store: Store, clock: Clock, plan: PeerPlan, subscription: Subscription, owner: str) -> Iterator[Hold | None]:
+def leasing(store: Store, clock: Clock, plan: PeerPlan, subscription: Subscription, owner: str) -> Iterator[Leased | None]:
     """Take the lease of a subscription and give it back at the end; None while another worker has it."""
     lease = take(store, f"subscription:{subscription.name}", owner, LEASE_SECONDS, clock.now())
     if lease is None:
         yield None
         return
     try:
-        yield Hold(store, clock, plan, subscription, lease)
+        yield Leased(store, clock, plan, subscription, lease)
     except TakenOverError:
         log.info("taken over", extra={"subscription": subscription.name})
     finally:

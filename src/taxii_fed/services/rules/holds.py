@@ -45,8 +45,8 @@ class Approved:
     party: str
 
 
-class Persons:
-    """Decisions of people."""
+class Holds:
+    """What hold rules keep back, and the approvals that let it go."""
 
     def __init__(self, store: Store, settler: Settler, cache: InForceCache, clock: Clock) -> None:
         self._store = store
