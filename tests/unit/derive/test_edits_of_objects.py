@@ -47,6 +47,26 @@ def test_addresses_in_text_become_networks(text, expected):
     assert (done.problem, done.obj["description"]) == ("", expected)
 
 
+ADDRESS_ID = "ipv4-addr--12592121-be4c-5a93-a813-5a5af16e50db"
+MAIL_ID = "email-addr--950bc2a5-bd0e-5069-9ac3-a2c65490401f"
+
+
+@pytest.mark.invariant("I1")
+def test_text_does_not_name_the_observables_that_become_others():
+    told = indicator(
+        description=f"see {ADDRESS_ID}, from {MAIL_ID}",
+        labels=[ADDRESS_ID, "c2"],
+        external_references=[{"source_name": "a", "external_id": MAIL_ID}],
+        x_seen_ref=ADDRESS_ID,
+    )
+    done = edited(told, GENERALISE, PSEUDONYMS)
+    assert done["description"] == "see [removed], from [removed]"
+    assert done["labels"] == ["[removed]", "c2"]
+    assert done["external_references"] == [{"source_name": "a", "external_id": "[removed]"}]
+    assert done["x_seen_ref"] == ADDRESS_ID  # references are for closure to follow
+    assert edited(told, REDACT_IP) == told
+
+
 @pytest.mark.parametrize(
     "text",
     [

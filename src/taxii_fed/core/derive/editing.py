@@ -20,7 +20,7 @@ from taxii_fed.core.derive.markings import PROPERTY_MARKING, cut_marked
 from taxii_fed.core.derive.patterns import check_opaque, rewrite
 from taxii_fed.core.derive.references import UNTRANSFORMABLE
 from taxii_fed.core.derive.required import REFUSED_CUTS, still_complete
-from taxii_fed.core.derive.text import edit_text
+from taxii_fed.core.derive.text import edit_text, told_ids
 from taxii_fed.core.derive.values import VALUE_EDITORS, edit_host
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.selectors import Path
@@ -273,7 +273,9 @@ class _Walk:
         return self._any(item, path)
 
     def _string(self, text: str, path: Path) -> str:
-        if _ID_OR_TIME.fullmatch(text):
+        if _ID_OR_TIME.fullmatch(text) and (
+            self._last_name(path).endswith(("_ref", "_refs")) or not told_ids(text, self._edits)
+        ):
             return text
         if self._last_name(path).lower() in _HOST_KEYS:
             if not self._edits.token_for_ip:

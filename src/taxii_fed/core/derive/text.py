@@ -8,10 +8,13 @@ from urllib.parse import quote
 from taxii_fed.core.derive.addresses import find_addresses, generalised
 from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.mail import find_mail
-from taxii_fed.core.derive.spans import overlaps, substitute
+from taxii_fed.core.derive.spans import Span, overlaps, substitute
 
 _LINK = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}:(?://)?\S+\s*")
 _SURELY_PLAIN = re.compile(r"[A-Za-z _,;-]*")
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ADDRESS_ID = re.compile(rf"ipv[46]-addr--{_UUID}", re.IGNORECASE)
+_MAIL_ID = re.compile(rf"email-addr--{_UUID}", re.IGNORECASE)
 
 
 def edit_text(text: str, edits: Edits, reasons: set[str]) -> str:
@@ -35,4 +38,17 @@ def edit_text(text: str, edits: Edits, reasons: set[str]) -> str:
             if new != old:
                 changes.append(((hit.start, hit.end), new))
                 reasons.add("ip-redacted" if edits.token_for_ip else "ip-generalised")
+    ids = told_ids(text, edits)
+    reasons.update(ids.values())
+    changes += [(span, token) for span in ids]
     return substitute(text, changes) if changes else text
+
+
+def told_ids(text: str, edits: Edits) -> dict[Span, str]:
+    """Return where ``text`` names an observable that ``edits`` give another value, and which edit: its id is made of the old one (I1)."""
+    found: dict[Span, str] = {}
+    if edits.generalises:
+        found |= {match.span(): "ip-generalised" for match in _ADDRESS_ID.finditer(text)}
+    if edits.pseudonymise_key:
+        found |= {match.span(): "email-pseudonymised" for match in _MAIL_ID.finditer(text)}
+    return found
