@@ -572,7 +572,7 @@ class Writer(Reader, Protocol):
         ...
 
     def note_door(self, events: Iterable[DoorEvent]) -> None:
-        """Append to the inbound audit. An event equal but for its time to the newest of that object and giver is not repeated."""
+        """Append to the inbound audit. An event equal but for its time to the newest of that version and giver is not repeated."""
         ...
 
     def put_doc(self, kind: str, name: str, doc: Json | None) -> None:

@@ -191,8 +191,16 @@ def test_quarantine_keeps_each_thing_once(store_factory: StoreFactory) -> None:
         assert writer.quarantine_add(items[0]) not in numbers
 
 
-def _event(reason: str = "new", *, given: int = 1, giver: str = "peer:eu:x", at: int = 10) -> DoorEvent:
-    return DoorEvent(at=at, collection=COLLECTION, object_id=object_id(given), version_text="t1", giver=giver, reason=reason)
+def _event(
+    reason: str = "new",
+    *,
+    given: int = 1,
+    giver: str = "peer:eu:x",
+    at: int = 10,
+    version: str = "t1",
+    collection: str = COLLECTION,
+) -> DoorEvent:
+    return DoorEvent(at=at, collection=collection, object_id=object_id(given), version_text=version, giver=giver, reason=reason)
 
 
 @pytest.mark.invariant("I9")
@@ -211,6 +219,17 @@ def test_the_door_does_not_repeat_itself(store_factory: StoreFactory) -> None:
         assert [event.at for event in reader.door_events(since=13, limit=2)] == [16, 14]
         assert [event.at for event in reader.door_events(giver="local:bank")] == [12]
         assert [event.at for event in reader.door_events(object_id=object_id(2))] == [13]
+
+
+@pytest.mark.invariant("I9")
+def test_the_door_does_not_repeat_itself_of_several_versions_and_collections(store_factory: StoreFactory) -> None:
+    """A peer is asked again for what overlaps, so all versions of an object come in turn with every pull."""
+    store = store_factory()
+    for at in (10, 20, 30):
+        with store.write() as writer:
+            writer.note_door([_event(at=at), _event(at=at, version="t2"), _event(at=at, collection=ELSEWHERE)])
+    with store.read() as reader:
+        assert reader.door_events() == [_event(collection=ELSEWHERE), _event(version="t2"), _event()]
 
 
 # -- who fetched what ----------------------------------------------------------------------------------------------------------

@@ -190,17 +190,18 @@ class SqliteWriter(VersionWriter, SqliteReader):
         self._db.executemany("DELETE FROM quarantine WHERE id = ?", [(number,) for number in numbers])
 
     def note_door(self, events: Iterable[DoorEvent]) -> None:
-        """Append to the inbound audit. An event equal but for its time to the newest of that object and giver is not repeated."""
+        """Append to the inbound audit. An event equal but for its time to the newest of that version and giver is not repeated."""
         for event in events:
-            line = (event.collection, event.version_text, event.reason)
+            thing = (event.object_id, event.giver, event.collection, event.version_text)
             newest = self._db.execute(
-                "SELECT collection, version_text, reason FROM door WHERE object_id = ? AND giver = ? ORDER BY id DESC LIMIT 1",
-                (event.object_id, event.giver),
+                "SELECT reason FROM door WHERE object_id = ? AND giver = ? AND collection = ? AND version_text = ? "
+                "ORDER BY id DESC LIMIT 1",
+                thing,
             ).fetchone()
-            if newest != line:
+            if newest != (event.reason,):
                 self._db.execute(
-                    "INSERT INTO door (object_id, giver, at, collection, version_text, reason) VALUES (?, ?, ?, ?, ?, ?)",
-                    (event.object_id, event.giver, event.at, *line),
+                    "INSERT INTO door (object_id, giver, collection, version_text, at, reason) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*thing, event.at, event.reason),
                 )
 
     def put_doc(self, kind: str, name: str, doc: Json | None) -> None:
