@@ -273,6 +273,8 @@ def test_ledger_of_a_peer_says_what_it_gave_where_it_went_and_what_was_refused(s
         (stix_id("indicator", 21), "quarantined-inbound"),
         (GREEN, "not-creator"),
     }
+    stocked.offer(indicator(20, level=Level.AMBER), indicator(21, level=Level.RED))
+    assert stocked.json("ledger", "--peer", "eu-csirt")["refused"] == found["refused"], "what is known already is no refusal"
     told = stocked.run("ledger", "--peer", "eu-csirt", "--since", "2026-03-02T00:00Z")
     assert "to harbour-bank, hk-regulator, pearl-bank, staff" in told
     assert "quarantined: marked above what is accepted of this peer" in told
@@ -328,3 +330,9 @@ def test_an_erased_object_is_answered_with_the_ledger(stocked):
     stocked.run("erase", GREEN, "--yes")
     told = stocked.try_("explain", GREEN, "--to", "harbour-bank")
     assert (told.exit_code, f"{GREEN} was erased; `taxii-fed ledger {GREEN}` says who had it." in told.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("since", ["7x", "7", "12"])
+def test_a_span_that_is_none_is_refused_with_what_is_one(stocked, since):
+    result = stocked.try_("ledger", "--peer", "eu-csirt", "--since", since)
+    assert (result.exit_code, "expected a span such as 90m, 12h or 7d" in result.output) == (2, True)

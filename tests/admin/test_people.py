@@ -301,3 +301,10 @@ def test_a_custom_object_is_erased_like_any_other(stocked):
     stocked.publish({**sdo("x-acme-thing", 1), "x_colour": "red"}, malware(70))
     stocked.run("erase", stix_id("x-acme-thing", 1), "--yes")
     assert stix_id("x-acme-thing", 1) not in stocked.seen("staff")
+
+
+@pytest.mark.parametrize("command", ["show", "release", "drop"])
+def test_what_is_no_number_of_an_item_is_refused_with_where_those_are(apart, command):
+    result = apart.try_("quarantine", command, "x")
+    assert result.exit_code == 2
+    assert "'x' is not a valid number of an item, such as 'taxii-fed quarantine list' shows." in result.output

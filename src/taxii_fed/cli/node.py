@@ -97,6 +97,8 @@ def instant_or_span(raw: Any) -> int:
     text = str(raw)
     if text[-1:] in "smhd" and text[:-1].isdigit():
         return time.time_ns() // 1000 - scalars.Duration()(text) * 1_000_000
+    if text[:-1].isdigit() or text.isdigit():
+        raise scalars.mistake(expected="a span such as 90m, 12h or 7d, or a time with its offset such as 2026-12-01T00:00Z")
     return scalars.instant(text)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxii_fed.cli.common import Reads, echo_json, echo_table, json_option, settings_of
+from taxii_fed.cli.node import number_of
 from taxii_fed.cli.sync import opened, pull_once
 from taxii_fed.config import scalars
 from taxii_fed.core.errors import (
@@ -194,7 +195,7 @@ def _tell(name: str, plan: Peer, found: Examined) -> None:
         if found.advice:
             click.echo(f"Try: {found.advice}.")
         return
-    click.echo(f"{name} at {plan.url}: reached, logged in, {len(found.collections)} collections")
+    click.echo(f"{name} at {plan.url}: reached, logged in, {number_of(len(found.collections), 'collection')}")
     rows = [
         (
             row["id"],

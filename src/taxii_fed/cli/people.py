@@ -29,6 +29,15 @@ from taxii_fed.ports import Quarantined
 from taxii_fed.services.rules.holds import Held
 from taxii_fed.wiring import Node
 
+
+class _ItemNumber(click.IntRange):
+    """The number of an item, with a message of its own where it is none."""
+
+    name = "number of an item, such as 'taxii-fed quarantine list' shows"
+
+
+_ITEM = _ItemNumber(min=1)
+
 # -- holds --------------------------------------------------------------------------------------------------------------------
 
 
@@ -163,7 +172,7 @@ def list_items(ctx: click.Context, peer: str, collection: str | None, object_id:
 
 
 @quarantine.command()
-@click.argument("number", metavar="ITEM", type=click.IntRange(min=1))
+@click.argument("number", metavar="ITEM", type=_ITEM)
 @json_option
 @click.pass_context
 def show(ctx: click.Context, number: int, *, as_json: bool) -> None:
@@ -184,7 +193,7 @@ def show(ctx: click.Context, number: int, *, as_json: bool) -> None:
 
 
 @quarantine.command()
-@click.argument("numbers", metavar="ITEM...", type=click.IntRange(min=1), nargs=-1, required=True)
+@click.argument("numbers", metavar="ITEM...", type=_ITEM, nargs=-1, required=True)
 @click.pass_context
 def release(ctx: click.Context, numbers: tuple[int, ...]) -> None:
     """Take items in as if their giver were allowed to bring them; the rules then say who sees them."""
@@ -193,7 +202,7 @@ def release(ctx: click.Context, numbers: tuple[int, ...]) -> None:
 
 
 @quarantine.command()
-@click.argument("numbers", metavar="ITEM...", type=click.IntRange(min=1), nargs=-1, required=True)
+@click.argument("numbers", metavar="ITEM...", type=_ITEM, nargs=-1, required=True)
 @click.pass_context
 def drop(ctx: click.Context, numbers: tuple[int, ...]) -> None:
     """Remove items for good; the audit of what came in keeps their ids."""

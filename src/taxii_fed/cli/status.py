@@ -11,6 +11,7 @@ import click
 
 from taxii_fed.cli.common import echo_json, echo_table, json_option
 from taxii_fed.core.timestamps import format_date_added, format_taxii
+from taxii_fed.services.federation.outcomes import in_words
 
 if TYPE_CHECKING:
     from taxii_fed.services.federation.subscriptions import State, Subscription, Subscriptions
@@ -208,7 +209,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["state"],
         row["watermark"] or "",
         f"{_span(row['lag_s'])} ago" if row["lag_s"] is not None else "",
-        ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or ("nothing new" if row["pulls"] else ""),
+        in_words(counts) or ("nothing new" if row["pulls"] else ""),
         row["error"],
     )
 

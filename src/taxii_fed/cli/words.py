@@ -81,6 +81,8 @@ AT_THE_DOOR: dict[str, str] = {
     Ruling.ERASED: "refused: it was erased here",
     Ruling.NOTICE: "a notice of the peer's own that it withdraws something; carried out",
     Ruling.INVALID: "refused: no STIX object that can be handled",
+    "deleted-at-origin": "withdrawn: it is gone there, and nobody else offers it",
+    "mass-removal-guard": "gone there, with much else: it stays until a person agrees",
     "released-by-a-person": "released from quarantine by a person",
     "dropped-by-a-person": "dropped from quarantine by a person",
 }

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from taxii_fed.services.federation.compare import reconcile
 from taxii_fed.services.federation.federate import Federation, Run, Watch
+from taxii_fed.services.federation.outcomes import in_words
 from taxii_fed.services.federation.subscriptions import Subscription
 
 
@@ -93,7 +94,7 @@ class Once:
         if run.error is not None:
             self.failed = True
             return f"not {what}: {run.error}"
-        found = ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "nothing new"
+        found = in_words(counts) or "nothing new"
         waiting = self._federation.subscriptions.states()[subscription].waiting
         if comparison and waiting is not None:
             self.failed = True

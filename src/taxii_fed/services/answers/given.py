@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from taxii_fed.core.door import Ruling
 from taxii_fed.ports import DoorEvent, Entry, Reader, Store, Version
 from taxii_fed.services.federation.subscriptions import STATE
 from taxii_fed.services.inforce import InForceCache
@@ -79,12 +80,15 @@ class Giving:
         ]  # fmt: skip
 
     def refused(self, peer: str, theirs: str, since: int = 0) -> list[Refused]:
-        """Return what the door did not take as new from a peer's collection since an instant (µs), oldest first."""
+        """Return what became of the rest that a peer's collection brought since an instant (µs), oldest first.
+
+        Left out is what was known already, with the same content: nothing became of it.
+        """
         with self._store.read() as reader:
             in_force = self._cache.require(reader)
             names = {each.id: each.name for each in in_force.collections.values()}
             events = reader.door_events(giver=f"peer:{peer}:{theirs}", since=since, limit=_MOST_EVENTS)
-        return [_refused(event, names, theirs) for event in reversed(events)]
+        return [_refused(event, names, theirs) for event in reversed(events) if event.reason != Ruling.KNOWN]
 
 
 def _refused(event: DoorEvent, names: dict[str, str], theirs: str) -> Refused:

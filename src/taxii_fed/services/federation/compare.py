@@ -26,8 +26,10 @@ from taxii_fed.services.federation.carried import IDS_AT_ONCE, join
 from taxii_fed.services.federation.federate import ALONE, SLICE, Federation, Run, Watch, recorded
 from taxii_fed.services.federation.leased import LEASE_SECONDS, Leased, TakenOverError, leasing
 from taxii_fed.services.federation.offers import against_record, kept_alive_by_us, on_offer
+from taxii_fed.services.federation.outcomes import NOT_GIVEN
 from taxii_fed.services.federation.subscriptions import LISTED, Comparing, State, Subscription, Waiting
 from taxii_fed.services.federation.walk import Walk
+from taxii_fed.services.intake.ingest import DELETED
 
 _REMOVED_AT_ONCE = 500
 
@@ -181,7 +183,7 @@ class _Comparison:
             try:
                 self._taken(partial(self._client.object, self._theirs, name, text), Request(limit=1000), [name])
             except (PeerRefusedError, PeerOverloadedError, PeerAnswerError) as error:
-                self._counts["not-given"] += 1
+                self._counts[NOT_GIVEN] += 1
                 log.info("an object is listed but not given", extra={"object": name, "error": str(error)})
 
     def _taken(self, ask: Callable[[], ObjectPage], request: Request, ids: list[str]) -> ObjectPage:
@@ -277,7 +279,7 @@ class _Comparison:
         for start in range(0, len(gone), _REMOVED_AT_ONCE):
             self._leased.renew(LEASE_SECONDS)
             some = list(gone[start : start + _REMOVED_AT_ONCE])
-            self._counts["deleted-at-origin"] += self._federation.ingest.gone(self._giver, self._collection, some)
+            self._counts[DELETED] += self._federation.ingest.gone(self._giver, self._collection, some)
         return None
 
     # -- the end ------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from taxii_fed.core.rules import CollectionTerms
 from taxii_fed.ports import Clock, PeerClient, Store
 from taxii_fed.services.federation.carried import Joined, join
 from taxii_fed.services.federation.leased import LEASE_SECONDS, Leased, TakenOverError, leasing
+from taxii_fed.services.federation.outcomes import ECHO
 from taxii_fed.services.federation.subscriptions import State, Subscription, Subscriptions
 from taxii_fed.services.federation.walk import Walk
 from taxii_fed.services.inforce import InForceCache
@@ -31,9 +32,6 @@ from taxii_fed.services.intake.ingest import Giver
 
 SLICE = 600_000_000
 """How long one run of a pull or comparison may take (µs), so that the other collections of a peer get their turn."""
-
-ECHO = "echo"
-"""Counts what came by way of this very node and is not here any more."""
 
 log = logging.getLogger("taxii_fed.federation")
 

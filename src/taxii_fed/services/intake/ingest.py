@@ -33,6 +33,7 @@ from taxii_fed.services.views.settle import Settler
 Json = dict[str, Any]
 
 DELETED = "deleted-at-origin"
+HELD_BACK = "mass-removal-guard"
 OWN_HOME = "local:"
 """The home of what the node's own staff publishes."""
 CHUNK_ENTRIES = 5_000
@@ -201,7 +202,7 @@ class Ingest:
         """Note in the inbound audit that the removal of these versions waits for a person."""
         with self._store.write() as writer:
             versions = [version for key in keys if (version := writer.version_by_key(key)) is not None]
-            self._note_versions(writer, giver.name, collection, versions, "mass-removal-guard")
+            self._note_versions(writer, giver.name, collection, versions, HELD_BACK)
 
     def _note_versions(
         self, writer: Writer, giver: str, collection: CollectionTerms, versions: Sequence[Version], reason: str
