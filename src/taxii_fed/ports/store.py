@@ -1,291 +1,40 @@
-"""The seams: what the services need of a store, a clock and a peer, spoken in values.
+"""A store: snapshots, transactions, leases. It translates and never decides.
 
-A store translates; it never decides. Which entry is the newest, what a party may see, what a change means: all of that is settled
-before it gets here. `storage.contract` is the suite that every store passes.
-
-Times: instants are ``int`` microseconds, ``date_added`` is ``int`` milliseconds (see `core.timestamps`).
+Which entry is the newest, what a party may see, what a change means: all of that is settled before it gets here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.levels import Level
-from taxii_fed.core.pull import Request
-from taxii_fed.core.query import ObjectQuery, Rank
-from taxii_fed.core.remote import ManifestPage, ObjectPage, RemoteCollection
-
-Json = dict[str, Any]
+from taxii_fed.core.facts import Use
+from taxii_fed.core.query import ObjectQuery
+from taxii_fed.ports.moving import Moving
+from taxii_fed.ports.values import (
+    Applied,
+    Change,
+    Consent,
+    Contents,
+    DoorEvent,
+    Entry,
+    Json,
+    Known,
+    Lease,
+    NewVersion,
+    Offer,
+    Page,
+    Place,
+    Quarantined,
+    Read,
+    Tail,
+    Version,
+    View,
+)
 
 LEAD_MS = 1000
 """How far ahead of the clock a stamp lies, so that it is not behind the clock when its commit becomes visible (I2)."""
-
-
-class Clock(Protocol):
-    """Where the time comes from."""
-
-    def now(self) -> int:
-        """Return the present instant in microseconds."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """One accepted version in one collection, as it came in.
-
-    ``key`` is the store's own, positive, growing in the order of arrival; ``version`` is in microseconds (0: no version of its own).
-    (collection, object_id, version, spec_version) is unique.
-    """
-
-    key: int
-    collection: str
-    object_id: str
-    type: str
-    spec_version: str
-    version: int
-    version_text: str
-    body: bytes
-    received_at: int
-    provenance: Provenance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewVersion:
-    """A version to be stored; ``edges`` are (target id, use). ``digest`` is the 32-byte SHA-256 over the JCS form of the body."""
-
-    collection: str
-    object_id: str
-    type: str
-    spec_version: str
-    version: int
-    version_text: str
-    body: bytes
-    digest: bytes
-    received_at: int
-    provenance: Provenance
-    edges: tuple[tuple[str, Use], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A version known anywhere in the node, for the check of equal (id, version) with other content."""
-
-    key: int
-    collection: str
-    version: int
-    spec_version: str
-    digest: bytes
-    provenance: Provenance
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Who offers a version. ``path`` holds opaque tokens of the nodes it came through (design, section 6)."""
-
-    key: int
-    giver: str
-    """``local:PARTY`` or ``peer:NAME:REMOTE-COLLECTION``."""
-    path: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What a class sees of a collection.
-
-    ``head``: its last stamp (ms), 0 when nothing was ever added. ``wake_at``: when time alone changes something (µs).
-    ``mirror``: id of the view that is being copied from this one, else 0. ``edits`` grows with every transaction that ends, reranks
-    or copies entries of the view: while it and ``head`` are the same, so is every page. None: the store does not count them.
-    """
-
-    id: int
-    collection: str
-    head: int
-    wake_at: int | None
-    mirror: int = 0
-    edits: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One version, or derived copy, in a view. ``ended_at`` None: it is in the view. Rows are kept for ever: this is the ledger.
-
-    ``source`` is the STIX id of the stored object behind it and ``source_key`` its `Version.key`; both empty for a notice.
-    ``rule`` is the share rule that let it through, ``reasons`` what was done to it.
-    """
-
-    view: int
-    date_added: int
-    id: str
-    type: str
-    spec_version: str
-    version: int
-    version_text: str
-    source: str
-    source_key: int
-    derived: bool
-    rank: Rank
-    rule: str
-    reasons: tuple[str, ...]
-    body: int
-    """The store's key of the bytes; equal keys mean equal bytes."""
-    ended_at: int | None = None
-    ended_why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """An entry to be added. ``content`` None: the source's own bytes. The stamp is given by the store at commit, in list order."""
-
-    id: str
-    type: str
-    spec_version: str
-    version: int
-    version_text: str
-    source: str
-    source_key: int
-    rank: Rank
-    rule: str
-    reasons: tuple[str, ...] = ()
-    content: bytes | None = None
-
-    @property
-    def derived(self) -> bool:
-        """Whether other bytes than the source's go out."""
-        return self.content is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What happens to one view in one transaction: ``ended`` (date_added, why), ``reranked`` (date_added, rank), ``opened`` in order."""
-
-    ended: tuple[tuple[int, str], ...] = ()
-    reranked: tuple[tuple[int, Rank], ...] = ()
-    opened: tuple[Opening, ...] = ()
-
-
-class Row(NamedTuple):
-    """One line of a page. ``body`` is empty where bodies were not asked for."""
-
-    date_added: int
-    id: str
-    version_text: str
-    spec_version: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows in ascending ``date_added``, and whether more matched."""
-
-    rows: Sequence[Row]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """The objects of a page: their stamps, ascending; their bodies in that order, joined by commas; and whether more matched."""
-
-    dates: Sequence[int]
-    text: bytes
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a reader stands: what the store knows of (party, collection) in one look.
-
-    ``revision`` is that of the rules in force. ``view`` is None where the party has none.
-    """
-
-    revision: int
-    view: View | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
-    """Something refused at the door and kept apart. ``giver`` as in `Offer`."""
-
-    id: int
-    collection: str
-    object_id: str
-    version: int
-    version_text: str
-    giver: str
-    reason: str
-    at: int
-    body: bytes
-    path: tuple[str, ...] = ()
-    jurisdiction: str = ""
-    overlay: Level | None = None
-    """The level that would stand beside it (`Provenance.overlay`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoorEvent:
-    """A line of the inbound audit: what happened to an object at the door (I9)."""
-
-    at: int
-    collection: str
-    object_id: str
-    version_text: str
-    giver: str
-    reason: str
-
-
-class Consent(NamedTuple):
-    """What a person said: one version of an object may go to one party past one hold rule. ``at`` in microseconds."""
-
-    collection: str
-    version: int
-    rule: str
-    party: str
-    by: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A range that a party read from a view, merged: entries with ``first <= date_added <= last`` (ms)."""
-
-    view: int
-    party: str
-    account: str
-    first: int
-    last: int
-    at: int
-    address: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A lease in hand; ``fence`` grows with every new holder."""
-
-    name: str
-    owner: str
-    fence: int
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A revision of what is in force. ``doc`` is `core.rules.to_doc` of an `InForce`; ``fingerprint`` tells configs apart."""
-
-    revision: int
-    at: int
-    doc: Json
-    fingerprint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """A page of ids for walks over a collection, ascending by the store's own order; ``last`` goes into the next call, "" ends."""
-
-    ids: tuple[str, ...] = field(default=())
-    last: str = ""
 
 
 class Reader(Protocol):
@@ -588,47 +337,6 @@ class Writer(Reader, Protocol):
         ...
 
 
-MOVED = (
-    "body version home offer refused view reader entry given in_force wake approval status quarantine door fetched doc lease counter"
-).split()
-"""What a store holds, in the order in which it is moved to another kind of store: what is referred to comes first."""
-
-
-MOVING, PLACE = "moving", "place"
-"""Kind and name of the document that says how far a move into a store has come."""
-
-
-class Moving(Protocol):
-    """All that a store holds as plain records, the same for every kind of store; nobody else writes while it is open.
-
-    Keys, stamps, places and fences are kept, so that cursors, ledgers and pulls go on. Every method may raise `StoreUnavailableError`.
-    """
-
-    def mark(self) -> str:
-        """Return what tells this state of the store from any other."""
-        ...
-
-    def take(self, table: str, skip: int) -> Iterator[Any]:
-        """Yield the records of one of `MOVED`, in an order that is always the same, without the first ``skip``."""
-        ...
-
-    def put(self, table: str, records: Sequence[Any], progress: Json | None) -> None:
-        """Store records, and how far the move has come, in one transaction. None: it is over."""
-        ...
-
-    def progress(self) -> Json | None:
-        """Return how far a move into this store has come, None where none is under way."""
-        ...
-
-    def is_empty(self) -> bool:
-        """Return whether nothing was ever put in force here."""
-        ...
-
-    def clear(self) -> None:
-        """Remove everything."""
-        ...
-
-
 class Store(Protocol):
     """A store, shared by all threads of a process; any number of processes may open the same one."""
 
@@ -681,35 +389,4 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Free connections."""
-        ...
-
-
-class PeerClient(Protocol):
-    """One peer, asked on plain TAXII. Every method but `cut` raises `PeerError` of some kind; one thread at a time uses it.
-
-    ``remote`` is the peer's collection as an admin names it: its id, alias or title.
-    """
-
-    def collections(self) -> list[RemoteCollection]:
-        """Return what the peer shows us."""
-        ...
-
-    def objects(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ObjectPage:
-        """Return a page of objects, all versions, of ``ids`` only where given."""
-        ...
-
-    def object(self, remote: str, object_id: str, version_text: str) -> ObjectPage:
-        """Return one version of one object, or all of it where ``version_text`` is no timestamp."""
-        ...
-
-    def manifest(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ManifestPage:
-        """Return a page of the manifest, all versions, of ``ids`` only where given."""
-        ...
-
-    def cut(self) -> None:
-        """Break off the request under way, from any thread; all later ones fail."""
-        ...
-
-    def close(self) -> None:
-        """Close the connections."""
         ...
