@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from taxii_fed.core import derive
+from taxii_fed.core.audience import Audience
 from taxii_fed.core.closure import Candidate, Copy
 from taxii_fed.core.derive import Edited, Edits
 from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Json
@@ -19,7 +20,7 @@ from taxii_fed.core.levels import Level
 from taxii_fed.core.links import link_of
 from taxii_fed.core.markings import Meanings, Word
 from taxii_fed.core.rules import Change
-from taxii_fed.core.sharing import Audience, Reason, Verdict
+from taxii_fed.core.sharing import Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)

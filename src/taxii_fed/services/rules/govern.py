@@ -17,10 +17,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from taxii_fed.core.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.errors import RefusedError, StoreUnavailableError
 from taxii_fed.core.facts import Json
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
-from taxii_fed.core.sharing import NOBODY, Audience, audience_of
 from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id, same_for_all
 from taxii_fed.services.leases import owner, take
