@@ -146,7 +146,7 @@ def open_hubs(folder: Path, links: dict[str, Sequence[str]], rules: dict[str, st
         home = folder / name
         home.mkdir()
         (home / "node.key").write_text(hashlib.sha256(name.encode()).hexdigest())
-        settings = loads(_config(name, links, sources, (rules or {}).get(name, f"share:\n  all: {_ALL}\n")), home)
+        settings = loads(config_text(name, links, sources, (rules or {}).get(name, f"share:\n  all: {_ALL}\n")), home)
         node = open_node(settings, clock=clock)
         hubs[name] = Hub(name, node, create_app(node, write=lambda _: None), clock)
     for name, hub in hubs.items():
@@ -164,7 +164,9 @@ def open_hubs(folder: Path, links: dict[str, Sequence[str]], rules: dict[str, st
     return hubs
 
 
-def _config(name: str, everyone: Sequence[str] | dict[str, Any], sources: Sequence[str], rules: str) -> str:
+def config_text(name: str, everyone: Sequence[str] | dict[str, Any], sources: Sequence[str], rules: str = "") -> str:
+    """Return the configuration of a hub that knows ``everyone`` as peers and pulls from ``sources``."""
+
     def account(who: str) -> str:
         return f"{{{who}: {{token_hash: {hashlib.sha256(token(name, who).encode()).hexdigest()}}}}}"
 

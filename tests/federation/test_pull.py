@@ -264,6 +264,17 @@ def test_a_server_that_is_overloaded_whatever_is_asked_is_left_alone() -> None:
     assert len(peer.requests) < 10
 
 
+@pytest.mark.parametrize("paging", ["position", "page-number", "dates"])
+def test_a_page_that_can_never_be_read_ends_the_run_and_is_asked_for_again_later(paging: str) -> None:
+    peer, shelf = SimulatedPeer(paging=paging), Shelf()
+    peer.add(*many(30))
+    peer.entries[15].raw = "{"
+    run = pulled(federation(shelf, peer, max_page=10))
+    assert isinstance(run.error, PeerAnswerError)
+    assert len(shelf.versions) == 10
+    assert len(peer.requests) < 10
+
+
 def test_the_peer_that_asks_for_patience_gets_it() -> None:
     peer, shelf = SimulatedPeer(busy={1: "120"}), Shelf()
     clock = HandClock()

@@ -1,33 +1,41 @@
-"""A random federation of whole nodes under one seed: topology, rules, clocks, what happens, and what goes wrong on the way.
+"""A federation of whole nodes that plays a story, step by step.
 
-Each node is real (core, store, HTTP application, pulls and comparisons); only the network and the clocks are simulated.
+Each honest hub is real (core, store, HTTP application, pulls and comparisons); the network, the clocks and the liars are simulated.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from federation.hubs import Hub, HubPeer, close_hubs, identity_of, open_hubs
-from nodekit import SettableClock, indicator, memory_folder
+from federation.hubs import Hub, HubPeer, collection_id, config_text, identity_of, token
+from httpkit.client import Client
+from nodekit import SettableClock, memory_folder
+from simulator.liar import Dice, Liar, LyingPeer
+from simulator.story import LAWLESS, Step, Story, Terms
+from simulator.things import Json, Thing
 from taxii_fed.config import convert
+from taxii_fed.config.load import loads
+from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import PeerAnswerError, PeerBusyError, PeerOverloadedError, PeerUnreachableError
 from taxii_fed.core.levels import Level
 from taxii_fed.core.pull import Request
 from taxii_fed.core.remote import ManifestPage, ObjectPage
-from taxii_fed.core.rules import Change, InForce, Never, Share, To, What
+from taxii_fed.core.timestamps import parse_stix
+from taxii_fed.ports import PeerClient
+from taxii_fed.services.federation.compare import reconcile
 from taxii_fed.services.federation.federate import Federation
-from taxii_fed.services.federation.subscriptions import Subscriptions
+from taxii_fed.services.federation.subscriptions import Subscription, Subscriptions
+from taxii_fed.storage import open_store
 from taxii_fed.web.app import create_app
 from taxii_fed.wiring import open_node
 from taxii_fed.worker.plan import plans
 
-NAMES = ("hk", "eu", "us", "cn", "za")
-LEVELS = (Level.CLEAR, Level.GREEN, Level.AMBER, Level.RED)
 MINUTE = 60.0
 
 
@@ -43,54 +51,6 @@ class OwnClock(SettableClock):
 
 
 @dataclass
-class Terms:
-    """The rules of one hub, as the oracle reads them: ceilings for its bank and its peers, of its own content and of what it relays."""
-
-    bank: tuple[Level, Level]
-    peer: tuple[Level, Level]
-    coarse: bool = False
-    """Whether addresses leave it as networks only; never changes in a run."""
-    victims_stay: bool = False
-
-    def in_force(self, base: InForce) -> InForce:
-        own = Share(name="own", to=To(role=("own",)), up_to=Level.RED, relayed_up_to=Level.RED)
-        bank = Share(name="bank", to=To(role=("bank",)), up_to=self.bank[0], relayed_up_to=self.bank[1])
-        peer = Share(name="peer", to=To(role=("peer",)), up_to=self.peer[0], relayed_up_to=self.peer[1])
-        never = (Never(name="victims", to=To(role=("peer",)), what=What(label=("victim",))),) if self.victims_stay else ()
-        change = (Change(name="coarser", to=To(role=("peer",)), generalise_v4=24, generalise_v6=48),) if self.coarse else ()
-        return replace(base, share=(own, bank, peer), never=never, hold=(), change=change)
-
-
-@dataclass
-class Thing:
-    """One object of the story: where it was made, and its versions' levels; ``address`` is written in it where it has one."""
-
-    number: int
-    home: str
-    levels: list[Level]
-    victim: bool
-    address: str
-    revoked: bool = False
-    deleted: bool = False
-
-    @property
-    def name(self) -> str:
-        """A name that is in every version and copy, and in nothing else."""
-        return f"thing-{self.number}-end"
-
-    def version(self) -> dict[str, Any]:
-        index = len(self.levels) - 1
-        pattern = f"[ipv4-addr:value = '{self.address}']" if self.address else f"[domain-name:value = 'h{self.number}.example']"
-        more: dict[str, Any] = {"labels": ["victim"]} if self.victim else {}
-        if self.revoked:
-            more["revoked"] = True
-        made = indicator(
-            self.number, level=self.levels[-1], version=index, pattern=pattern, created_by_ref=identity_of(self.home), **more
-        )
-        return {**made, "name": self.name}
-
-
-@dataclass
 class Faults:
     """What the network does at present: chances per request, and pairs that can't reach each other."""
 
@@ -101,12 +61,12 @@ class Faults:
 class FaultyPeer(HubPeer):
     """A peer over a network that delays, loses, repeats and breaks."""
 
-    def __init__(self, hub: Hub, reader: str, faults: Faults, rng: random.Random) -> None:
+    def __init__(self, hub: Hub, reader: str, faults: Faults, dice: Dice) -> None:
         super().__init__(hub, reader)
         self._hub = hub
         self._pair = (reader, hub.name)
         self._faults = faults
-        self._rng = rng
+        self._dice = dice
         self._last: ObjectPage | None = None
 
     def objects(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ObjectPage:
@@ -131,14 +91,14 @@ class FaultyPeer(HubPeer):
         return page
 
     def _strikes(self, share: float = 1.0) -> bool:
-        return self._rng.random() < self._faults.chance * share
+        return self._dice.rng.random() < self._faults.chance * share
 
     def _before(self) -> None:
         self._client.app = self._hub.app  # the hub may have been restarted
         if self._pair in self._faults.cut:
             raise PeerUnreachableError("no route")
         if self._strikes():
-            raise self._rng.choice(
+            raise self._dice.rng.choice(
                 [
                     PeerUnreachableError("refused"),
                     PeerBusyError("busy", 5.0),
@@ -153,147 +113,239 @@ class FaultyPeer(HubPeer):
             raise PeerUnreachableError("connection reset")
 
 
-class World:
-    """One run. Everything random comes from the seed."""
+@cache
+def settings_of(name: str, everyone: tuple[str, ...], sources: tuple[str, ...]) -> Settings:
+    """Return the settings of a hub, without rules; where its store is comes from elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "node.key").write_text(hashlib.sha256(name.encode()).hexdigest())
+        return loads(config_text(name, everyone, sources), Path(folder))
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.rng = random.Random(seed)
+
+class World:
+    """One run of a story. Everything random comes from its seed and the number of the step."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.names = story.names
+        self.liars = story.liars
+        self.links = story.links
         self.folder = tempfile.TemporaryDirectory(prefix="taxii-fed-", dir=memory_folder())
         self.clock = SettableClock()
-        self.faults = Faults()
-        self.names = NAMES[: self.rng.randint(2, 5)]
-        self.links = self._topology()
-        self.things: list[Thing] = []
-        self.terms = {name: self._random_terms() for name in self.names}
-        self.loosest = {name: self.terms[name] for name in self.names}
-        self.hubs = open_hubs(Path(self.folder.name), self.links)
-        self._clocks = {name: OwnClock(self.clock, self.rng.uniform(-120, 120)) for name in self.names}
+        self.dice = Dice()
+        self.faults = Faults(story.chance)
+        self.things: dict[int, Thing] = {}
+        self.lies: dict[int, Thing] = {}
+        self.terms = {**story.terms, **dict.fromkeys(story.liars, LAWLESS)}
+        self.loosest = dict(self.terms)
+        self.forms: dict[str, tuple[str, str]] = {}
+        """Name of the thing and maker, by the ids that things and their copies go by."""
+        self._makers = {identity_of(name): name for name in self.names}
+        self.moved: set[str] = set()
+        """The hubs whose views may be others since somebody last emptied this."""
+        self.lost: list[tuple[str, Json]] = []
+        """(hub, object): what its bank saw and others than liars offer, and was gone once the hub had talked to a liar."""
+        self.hubs: dict[str, Hub] = {}
+        self._clocks = {name: OwnClock(self.clock, story.skews[name]) for name in self.names}
         for name in self.names:
-            self._reopen(name)
-            self._put_in_force(name)
+            self._open(name)
+        tokens = [hub.node.path_token for hub in self.hubs.values()]
+        self.tellers = {name: Liar(name, self.dice, tokens, fed=not story.plain_liars) for name in story.liars}
 
     def close(self) -> None:
-        close_hubs(self.hubs)
+        for hub in self.hubs.values():
+            hub.node.close()
         self.folder.cleanup()
 
     # -- set-up -----------------------------------------------------------------------------------------------------------
 
-    def _topology(self) -> dict[str, Sequence[str]]:
-        links: dict[str, Sequence[str]] = {}
-        for name in self.names:
-            others = [other for other in self.names if other != name]
-            links[name] = sorted(self.rng.sample(others, self.rng.randint(0 if len(others) > 1 else 1, len(others))))
-        return links
-
-    def _random_terms(self) -> Terms:
-        def ceilings() -> tuple[Level, Level]:
-            own = self.rng.choice(LEVELS[:3])
-            return own, min(own, self.rng.choice(LEVELS[:3]))
-
-        return Terms(ceilings(), ceilings(), coarse=self.rng.random() < 0.4, victims_stay=self.rng.random() < 0.4)
-
-    def _reopen(self, name: str) -> None:
-        """Open a hub's node (again), as after a restart: what was not stored is gone."""
-        hub = self.hubs[name]
-        settings = hub.node.settings
-        hub.node.close()
+    def _open(self, name: str) -> None:
+        """Open a hub's node, or open it again, as after a restart: what was not stored is gone."""
+        settings = settings_of(name, (*self.names, *self.liars), self.links[name])
         clock = self._clocks[name]
-        node = open_node(settings, clock=clock)
+        store = open_store(f"sqlite:{name}.db", base_dir=Path(self.folder.name), clock=clock)
+        node = open_node(settings, clock=clock, store=store, adopt=False)
+        coming = self.terms[name].in_force(convert.in_force(settings))
+        node.governor.adopt(coming, repr(coming))
         subscriptions = Subscriptions(node.store, clock, plans(settings))
-        hub.node, hub.clock, hub.app = node, clock, create_app(node, write=lambda _: None)
-        hub.federation = Federation(
+        federation = Federation(
             node.store,
             node.ingest,
             clock,
             node.in_force,
             subscriptions,
-            lambda peer: FaultyPeer(self.hubs[peer], name, self.faults, self.rng),
+            lambda peer: self._peer(peer, name),
             f"worker of {name}",
         )
+        hub = self.hubs.setdefault(name, Hub(name, node, None, clock))
+        hub.node, hub.app, hub.federation = node, create_app(node, write=lambda _: None), federation
 
-    def _put_in_force(self, name: str) -> None:
-        node, terms = self.hubs[name].node, self.terms[name]
-        coming = terms.in_force(convert.in_force(node.settings))
-        node.governor.apply(coming, repr(coming))
-        before = self.loosest[name]
-        self.loosest[name] = Terms(
-            bank=(max(before.bank[0], terms.bank[0]), max(before.bank[1], terms.bank[1])),
-            peer=(max(before.peer[0], terms.peer[0]), max(before.peer[1], terms.peer[1])),
-            coarse=before.coarse and terms.coarse,
-            victims_stay=before.victims_stay and terms.victims_stay,
-        )
+    def _peer(self, peer: str, reader: str) -> PeerClient:
+        if peer in self.tellers:
+            return LyingPeer(self.tellers[peer])
+        return FaultyPeer(self.hubs[peer], reader, self.faults, self.dice)
+
+    # -- what is there ------------------------------------------------------------------------------------------------------
+
+    def client(self, hub: str, account: str) -> Client:
+        return Client(self.hubs[hub].app, f"Bearer {token(hub, account)}")
+
+    def listed(self, hub: str, account: str = "bank") -> list[Json]:
+        """Return all that an account reads at a hub, every version, notes left out."""
+        client = self.client(hub, account)
+        found: list[Json] = []
+        query: Json = {"match[version]": "all", "limit": "200"}
+        while True:
+            reply = client.get(f"collections/{collection_id(hub)}/objects/", query)
+            if reply.status != 200:
+                return found
+            found += reply.objects
+            if not reply.json.get("more"):
+                self._note_forms(found)
+                return [obj for obj in found if obj["type"] != "note"]
+            query["next"] = reply.json["next"]
+
+    def _note_forms(self, objects: Sequence[Json]) -> None:
+        """Note under which ids things go, and who made those: the original's home, or the hub that edited it."""
+        for obj in objects:
+            if obj["id"] not in self.forms and obj.get("name", "").startswith("thing"):
+                self.forms[obj["id"]] = obj["name"], self._makers[obj["created_by_ref"]]
+
+    def home(self, hub: str, object_id: str) -> str:
+        """Return the peer that is the home of an object at a hub, "" where none is."""
+        with self.hubs[hub].node.store.read() as reader:
+            home = reader.homes([object_id]).get(object_id, "")
+        return home.removeprefix("peer:") if home.startswith("peer:") else ""
+
+    def offered_by_others(self, hub: str, objects: Sequence[Json]) -> list[Json]:
+        """Return those objects that the hub has from somebody who is no liar, and not by way of itself."""
+        node = self.hubs[hub].node
+        with node.store.read() as reader:
+            known = reader.known({obj["id"] for obj in objects})
+            versions = {row.key: (name, row.version) for name, rows in known.items() for row in rows}
+            good = {
+                versions[key]
+                for key, offers in reader.offers(versions).items()
+                for offer in offers
+                if offer.giver.split(":")[1] not in self.liars and node.path_token not in offer.path
+            }
+        return [obj for obj in objects if (obj["id"], parse_stix(obj["modified"])) in good]
 
     # -- what happens -------------------------------------------------------------------------------------------------------
 
-    def step(self) -> None:
-        """Do one thing of many."""
-        self.clock.pass_(self.rng.uniform(1, 90))
-        acts = [self.publish] * 5 + [self.pull] * 8 + [self.compare] * 3
-        acts += [self.new_version, self.new_version, self.delete, self.change_rules, self.restart, self.cut, self.mend]
-        self.rng.choice(acts)()
+    def play(self, step: Step) -> None:
+        """Let a step happen; one about what is not there (any more) passes by."""
+        self.dice.rng = random.Random(f"{self.story.seed} {step.number}")
+        self.clock.pass_(step.seconds)
+        getattr(self, step.act)(*step.arguments)
 
-    def publish(self) -> None:
-        number = len(self.things) + 1
-        thing = Thing(
-            number,
-            self.rng.choice(self.names),
-            [self.rng.choice(LEVELS)],
-            victim=self.rng.random() < 0.25,
-            address=f"100.{number // 250 + 64}.{number % 250}.77" if self.rng.random() < 0.5 else "",
-        )
-        self.things.append(thing)
+    def publish(self, number: int, home: str, level: Level, victim: bool, address: str, sealed: bool) -> None:
+        thing = self.things[number] = Thing(number, home, [level], victim, address, sealed)
+        self.forms[thing.id] = thing.name, home
+        self._publish(thing)
+
+    def revise(self, number: int, level: Level, revoked: bool) -> None:
+        thing = self.things.get(number)
+        if thing is not None and not (thing.deleted or thing.revoked):
+            thing.levels.append(level)
+            thing.revoked = revoked
+            self._publish(thing)
+
+    def _publish(self, thing: Thing) -> None:
         self.hubs[thing.home].publish(thing.version())
+        self.moved.add(thing.home)
 
-    def new_version(self) -> None:
-        standing = [thing for thing in self.things if not thing.deleted and not thing.revoked]
-        if standing:
-            thing = self.rng.choice(standing)
-            thing.levels.append(self.rng.choice(LEVELS))
-            thing.revoked = self.rng.random() < 0.2
-            self.hubs[thing.home].publish(thing.version())
-
-    def delete(self) -> None:
-        standing = [thing for thing in self.things if not thing.deleted]
-        if standing:
-            thing = self.rng.choice(standing)
+    def delete(self, number: int) -> None:
+        thing = self.things.get(number)
+        if thing is not None and not thing.deleted:
             thing.deleted = True
             self.hubs[thing.home].delete(thing.version())
+            self.moved.add(thing.home)
 
-    def change_rules(self) -> None:
-        name = self.rng.choice(self.names)
-        self.terms[name] = replace(self._random_terms(), coarse=self.terms[name].coarse)
-        self._put_in_force(name)
+    def rule(self, name: str, terms: Terms) -> None:
+        self.terms[name] = terms
+        self.loosest[name] = self.loosest[name].or_looser(terms)
+        node = self.hubs[name].node
+        coming = terms.in_force(convert.in_force(node.settings))
+        node.governor.apply(coming, repr(coming))
+        self.moved.add(name)
 
-    def pull(self) -> None:
-        self.hubs[self.rng.choice(self.names)].pull()
+    def pull(self, name: str) -> None:
+        for federation, subscription in self._subscriptions(name):
+            federation.pull(subscription)
 
-    def compare(self) -> None:
-        self.hubs[self.rng.choice(self.names)].compare()
+    def compare(self, name: str) -> None:
+        for federation, subscription in self._subscriptions(name):
+            reconcile(federation, subscription)
 
-    def restart(self) -> None:
-        """Restart a hub. Its file still has the first rules, which an empty node takes over: the admin applies the others again."""
-        name = self.rng.choice(self.names)
-        self._reopen(name)
-        self._put_in_force(name)
+    def _subscriptions(self, name: str) -> Iterator[tuple[Federation, Subscription]]:
+        """Yield what a hub pulls, and see to it that what liars say there takes nothing away."""
+        federation = self.hubs[name].federation
+        assert federation is not None
+        self.moved.add(name)
+        for subscription in federation.subscriptions.all():
+            if subscription.peer not in self.tellers:
+                yield federation, subscription
+                continue
+            before = self.offered_by_others(name, [obj for obj in self.listed(name) if obj["type"] == "indicator"])
+            yield federation, subscription
+            after = {(obj["id"], obj.get("modified")) for obj in self.listed(name)} if before else set()
+            self.lost += [(name, obj) for obj in before if (obj["id"], obj["modified"]) not in after]
 
-    def cut(self) -> None:
-        self.faults.cut.add((self.rng.choice(self.names), self.rng.choice(self.names)))
+    def restart(self, name: str) -> None:
+        self.hubs[name].node.close()
+        self._open(name)
+
+    def cut(self, reader: str, peer: str) -> None:
+        self.faults.cut.add((reader, peer))
 
     def mend(self) -> None:
         self.faults.cut.clear()
 
+    # -- what liars do ------------------------------------------------------------------------------------------------------
+
+    def overhear(self, liar: str) -> None:
+        """Let a liar read everything at the hubs that it reads at."""
+        for hub in self.links[liar]:
+            self.tellers[liar].learn(self.listed(hub, liar))
+
+    def lie(self, liar: str, number: int, kind: str, about: int, level: Level, victim: bool) -> None:
+        told = Thing(number, liar, [level], victim, word="lie")
+        self.lies[number] = told
+        self.tellers[liar].lie(kind, told, self.things.get(about), self.names, self.clock.now())
+
+    def unsay(self, liar: str) -> None:
+        self.tellers[liar].unsay()
+
+    # -- the end ------------------------------------------------------------------------------------------------------------
+
     def heal(self) -> int:
-        """End all faults and let every hub pull and compare until nothing changes; return the rounds it took, 0: it never rested."""
+        """End all faults and let every hub pull and compare until nothing changes; return the rounds it took, 0: it never rested.
+
+        Liars that go on as before keep what is theirs in motion; the rest must come to rest all the same.
+        """
         self.faults.chance, quiet = 0.0, 0
         self.faults.cut.clear()
+        for teller in self.tellers.values():
+            teller.wild, teller.gone = self.story.at_the_end == "wild", self.story.at_the_end == "gone"
         for rounds in range(1, 8 * len(self.names) + 8):
-            before = {name: hub.versions() for name, hub in self.hubs.items()}
-            for hub in self.hubs.values():
+            self.dice.rng = random.Random(f"{self.story.seed} round {rounds}")
+            before = self._settled()
+            for name in self.names:
                 self.clock.pass_(30 * MINUTE)
-                hub.pull()
-                hub.compare()
-            quiet = quiet + 1 if before == {name: hub.versions() for name, hub in self.hubs.items()} else 0
-            if quiet == 2:
+                self.pull(name)
+                self.compare(name)
+            quiet = quiet + 1 if before == self._settled() else 0
+            if quiet >= 2 and rounds > len(self.names):
                 return rounds
         return 0
+
+    def _settled(self) -> dict[str, set[tuple[str, str]]]:
+        return {
+            name: {(obj["id"], obj.get("modified", "")) for obj in self.listed(name) if not self._in_motion(obj)}
+            for name in self.names
+        }
+
+    def _in_motion(self, obj: Json) -> bool:
+        if self.story.at_the_end != "wild":
+            return False
+        return any({obj.get("name"), obj.get("created_by_ref")} & teller.touched for teller in self.tellers.values())

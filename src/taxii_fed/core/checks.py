@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taxii_fed.core.facts import OBSERVABLE_TYPES, STIX_TYPES
+from taxii_fed.core.levels import TLP_LEVELS, told_level
 from taxii_fed.core.selectors import resolve
 from taxii_fed.core.timestamps import parse_stix
 
@@ -43,6 +44,9 @@ def check_object(value: Any) -> str:
     for name in _ENDS.get(value["type"], ()):
         if name not in value:
             return f"{name}: required in a {value['type']}"
+    level = TLP_LEVELS.get(value["id"])
+    if level is not None and told_level(value) is not level:
+        return f"id: that of the definition of TLP:{level}, which STIX has fixed and this is not"
     for name, item in value.items():
         check = _MEMBERS.get(name)
         if check is not None and (problem := check(item)):

@@ -5,7 +5,9 @@ TLP 1 and TLP 2.0 ids are aliases. The id decides; a body that claims a level un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 
 class Level(IntEnum):
@@ -85,3 +87,11 @@ def tlp_definition(marking_id: str) -> dict[str, object] | None:
             TLP_EXTENSION: {"extension_type": "property-extension", "tlp_2_0": str(level).lower()},
         },
     }
+
+
+def told_level(definition: Mapping[str, Any]) -> Level | None:
+    """Return the level that the body of a marking definition names in either of the two standards' ways, None where it names none."""
+    kinds, body = definition.get("extensions"), definition.get("definition")
+    kind = kinds.get(TLP_EXTENSION) if isinstance(kinds, dict) else None
+    word = kind.get("tlp_2_0") if isinstance(kind, dict) else body.get("tlp") if isinstance(body, dict) else None
+    return NAMES.get(word.upper()) if isinstance(word, str) else None

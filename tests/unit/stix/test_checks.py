@@ -110,6 +110,18 @@ REFUSED = {
         "target_ref: required in a relationship",
     ),
     "a sighting of nothing": (indicator(type="sighting", id=f"sighting--{UUID}"), "sighting_of_ref: required in a sighting"),
+    "a statement under the id of a TLP definition": (
+        {**FINE["a statement marking"], "id": GREEN},
+        "id: that of the definition of TLP:GREEN, which STIX has fixed and this is not",
+    ),
+    "another level under the id of a TLP definition": (
+        {**FINE["a statement marking"], "id": GREEN, "definition_type": "tlp", "definition": {"tlp": "white"}},
+        "id: that of the definition of TLP:GREEN",
+    ),
+    "a TLP definition without a level that is a word": (
+        {**FINE["a statement marking"], "id": GREEN, "definition_type": "tlp", "definition": {"tlp": ["green"]}},
+        "id: that of the definition of TLP:GREEN",
+    ),
     "an empty list of markings": (
         indicator(object_marking_refs=[]),
         "object_marking_refs: expected a list of marking-definition ids",

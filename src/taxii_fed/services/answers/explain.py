@@ -19,6 +19,7 @@ from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import Reason
 from taxii_fed.ports import Clock, Consent, DoorEvent, Entry, Quarantined, Reader, Store
 from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.views.apart import kept_back
 from taxii_fed.services.views.loaded import Loaded
 from taxii_fed.services.views.region import Region
 from taxii_fed.services.views.settle import GROUPING
@@ -223,7 +224,7 @@ class Explainer:
         return tuple(chain)
 
     def _missing(self, reader: Reader, collection: CollectionTerms, object_id: str) -> str:
-        if reader.quarantined_ids(collection.id, [object_id]):
+        if kept_back(reader, collection.id, [object_id]):
             return "quarantined-inbound"
         if reader.refused([self._keys.gone_mark(collection.id, object_id)]):
             events = reader.door_events(object_id=object_id)

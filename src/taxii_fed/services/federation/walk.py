@@ -43,8 +43,9 @@ class Walk:
         return self.pull.ask
 
     def turn(self, seen: Seen) -> Pull:
-        """Go past a page."""
-        self._misses = 0
+        """Go past a page. One that was only asked for again, as a check, is no step forward: what comes behind it may fail for ever."""
+        if not self.pull.checking:
+            self._misses = 0
         self.answered = True
         self._brought += seen.count
         self.pull = pulls.take(self.pull, seen)

@@ -8,6 +8,7 @@ from taxii_fed.core.audience import Audience
 from taxii_fed.core.sharing import Approval, Judge, Outcome
 from taxii_fed.ports import View
 from taxii_fed.services.views import approvals
+from taxii_fed.services.views.apart import kept_back
 from taxii_fed.services.views.loaded import Loaded
 
 
@@ -51,5 +52,5 @@ class Judges:
         return True
 
     def _lies_apart(self, object_id: str) -> bool:
-        """Return whether an object without a version here lies in quarantine."""
-        return bool(self._loaded.reader.quarantined_ids(self._loaded.collection.id, [object_id]))
+        """Return whether an object without a version here is kept back at the door."""
+        return bool(kept_back(self._loaded.reader, self._loaded.collection.id, [object_id]))

@@ -9,6 +9,7 @@ from taxii_fed.core.closure import ABSENT, UNSEEN, Face, Kind
 from taxii_fed.core.facts import Use
 from taxii_fed.core.keys import Keys
 from taxii_fed.ports import View
+from taxii_fed.services.views.apart import kept_back
 from taxii_fed.services.views.loaded import Loaded
 
 _CUTTABLE = (Use.GRANULAR, Use.EXTENSION)
@@ -58,7 +59,7 @@ class Outside:
             if any(each.collection == collection for each in known)
         }
         unknown = targets - here
-        apart = reader.quarantined_ids(collection, unknown) if unknown else set()
+        apart = kept_back(reader, collection, unknown) if unknown else set()
         marks = {self._keys.gone_mark(collection, target): target for target in unknown}
         gone = {marks[mark] for mark in reader.refused(marks)} if marks else set()
         for view, _ in self._views:

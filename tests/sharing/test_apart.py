@@ -1,0 +1,58 @@
+"""What lies in quarantine for who sent it changes nothing for what others say; what lies there for its marking must not be named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nodekit import BANKING, identity, in_force, indicator, open_kit, relationship, stix_id
+from taxii_fed.core.door import PeerTerms
+from taxii_fed.core.levels import Level
+from taxii_fed.core.rules import Party, Share, To
+from taxii_fed.core.stix import read_envelope
+from taxii_fed.services.intake.arrivals import Offered
+from taxii_fed.services.intake.ingest import Giver
+
+BANK = Party(name="bank", role="bank")
+GOOD, BAD = Party(name="good", role="peer"), Party(name="bad", role="peer")
+BANKS = Share(name="banks", to=To(role=("bank",)), up_to=Level.RED, relayed_up_to=Level.RED)
+AUTHOR = stix_id("identity", 1)
+SAID = indicator(1, created_by_ref=AUTHOR)
+LINK = relationship(1, SAID["id"], stix_id("malware", 1), created_by_ref=AUTHOR)
+
+
+@pytest.fixture
+def kit(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(BANK, GOOD, BAD), share=(BANKS,)))
+    kit.ingest.set_claims({AUTHOR: "peer:good", stix_id("malware", 1): "peer:good"})
+    yield kit
+    kit.store.close()
+
+
+def offer(kit, peer, *objects, accept_up_to=Level.RED):
+    received = read_envelope(json.dumps({"objects": list(objects)}).encode())
+    return kit.ingest.offer(Giver(peer.name, "r", peer, PeerTerms(accept_up_to)), BANKING, [Offered(each) for each in received])
+
+
+@pytest.mark.invariant("I7")
+@pytest.mark.parametrize(
+    "lie", [identity(1, level=Level.RED), {**indicator(9), "id": stix_id("malware", 1), "type": "malware"}]
+)
+@pytest.mark.parametrize("early", [True, False])
+def test_whoever_sends_an_object_of_another_home_cuts_it_out_of_nothing(kit, lie, early):
+    if early:
+        assert offer(kit, BAD, lie) == {"not-creator": 1}
+    offer(kit, GOOD, SAID, LINK)
+    if not early:
+        kit.clock.pass_(1)
+        assert offer(kit, BAD, lie) == {"not-creator": 1}
+    assert kit.view("bank") == [SAID, LINK]
+
+
+def test_an_author_above_what_is_accepted_of_a_peer_is_not_named(kit):
+    assert offer(kit, GOOD, identity(1, level=Level.RED), accept_up_to=Level.GREEN) == {"quarantined-inbound": 1}
+    offer(kit, GOOD, SAID)
+    (copy,) = kit.view("bank")
+    assert copy["id"] != SAID["id"]
+    assert AUTHOR not in json.dumps(copy)

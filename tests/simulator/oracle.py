@@ -1,0 +1,235 @@
+"""What must hold in a federation, whatever fails and whoever lies.
+
+The model behind it: content goes from hub to hub where the rules of the giver let it (a liar passes on all that it was given). The home of an
+object at a hub is the peer that its creator belongs to there, else the first giver; only the home brings versions. So what comes to a
+hub by a chain of homes without a liar in it is what was made, as it was made, and no liar keeps it away or takes it away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from simulator.story import Terms
+from simulator.things import Json, Thing, index_of
+from simulator.world import World
+from taxii_fed.core.levels import TLP2_IDS, Level, tlp_definition
+
+
+def after_a_step(world: World) -> Iterator[str]:
+    """Yield what a step has broken: nothing leaks, nothing is altered, nothing that others offer is taken away by a liar (I1, I10)."""
+    for hub in sorted(world.moved):
+        objects = world.listed(hub)
+        yield from _leaks(world, hub, objects)
+        yield from _altered(world, hub, objects)
+    world.moved.clear()
+    for hub, obj in world.lost:
+        if not (tainted(world, hub, obj["id"]) or tainted(world, hub, obj.get("created_by_ref", ""))):
+            yield f"{hub} lost {obj['id']} {obj['modified']} to a liar"
+    world.lost.clear()
+
+
+def at_rest(world: World) -> Iterator[str]:
+    """Yield what does not hold once the faults have stopped (I1, I2, I4, I7, I10)."""
+    sight = Sight(world)
+    for hub in world.names:
+        yield from _leaks(world, hub, sight.bank[hub])
+        yield from _altered(world, hub, sight.bank[hub])
+        yield from _missing(world, hub, sight)
+        yield from _surplus(world, hub, sight)
+        yield from _doubles(hub, sight.bank[hub])
+        yield from _origins(world, hub)
+        yield from _definitions(world, hub)
+        yield from (f"{hub}: a rebuild differs: {each}" for each in world.hubs[hub].node.planner.verify())
+
+
+# -- where content may get to -------------------------------------------------------------------------------------------------
+
+
+def lets_through(thing: Thing, hub: str, terms: dict[str, Terms], level: Level) -> bool:
+    """Return whether a hub gives content of this level to its peers."""
+    rules = terms[hub]
+    return level <= rules.peer[0 if hub == thing.home else 1] and not (thing.victim and rules.victims_stay)
+
+
+def reach(world: World, thing: Thing, terms: dict[str, Terms], level: Level) -> set[str]:
+    """Return who may get content of this level from ``thing.home`` along the links, by liars too, under these rules."""
+    if thing.sealed:
+        return set()
+    reached, frontier = {thing.home}, [thing.home]
+    while frontier:
+        hub = frontier.pop()
+        if lets_through(thing, hub, terms, level):
+            further = [other for other, sources in world.links.items() if hub in sources and other not in reached]
+            reached.update(further)
+            frontier += further
+    return reached
+
+
+def readable(world: World, thing: Thing, terms: dict[str, Terms], level: Level, hub: str) -> bool:
+    """Return whether a hub's bank may read content of this level."""
+    ceiling = terms[hub].bank[0 if hub == thing.home else 1]
+    return level <= ceiling and hub in reach(world, thing, terms, level)
+
+
+# -- whose word it is ---------------------------------------------------------------------------------------------------------
+
+
+def tainted(world: World, hub: str, object_id: str, seen: frozenset[tuple[str, str]] = frozenset()) -> bool:
+    """Return whether a hub has an object by a chain of homes with a liar in it.
+
+    Who made a copy has it from another object of the same thing.
+    """
+    giver = world.home(hub, object_id) if object_id and (hub, object_id) not in seen else ""
+    if not giver or giver in world.liars:
+        return bool(giver)
+    name, maker = world.forms.get(object_id, ("", ""))
+    sources = [object_id]
+    if maker == giver:
+        sources = [other for other, (whose, _) in world.forms.items() if whose == name and other != object_id]
+    return any(tainted(world, giver, source, seen | {(hub, object_id)}) for source in sources)
+
+
+class Sight:
+    """What the banks see, and what hubs show to each other, at one time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.bank = {hub: world.listed(hub) for hub in world.names}
+        self._to: dict[tuple[str, str], list[Json]] = {}
+
+    def shown_to(self, giver: str, hub: str) -> list[Json]:
+        """Return what a hub shows to another one."""
+        if (giver, hub) not in self._to:
+            self._to[giver, hub] = self._world.listed(giver, hub)
+        return self._to[giver, hub]
+
+    def takes(self, hub: str, giver: str, thing: Thing) -> bool:
+        """Return whether versions of a thing get to a hub from a giver: it is their home there, or nobody is yet."""
+        ids = {obj["id"] for obj in self.shown_to(giver, hub) if obj.get("name") == thing.name}
+        return not ids or any(self._world.home(hub, each) in ("", giver) for each in ids)
+
+    def arrivals(self, thing: Thing) -> set[str]:
+        """Return the honest hubs that the newest version must have got to."""
+        world, level = self._world, thing.levels[-1]
+        if thing.sealed or thing.deleted:
+            return set()
+        reached, frontier = {thing.home}, [thing.home]
+        while frontier:
+            giver = frontier.pop()
+            if lets_through(thing, giver, world.terms, level):
+                for hub in world.names:
+                    if giver in world.links[hub] and hub not in reached and self.takes(hub, giver, thing):
+                        reached.add(hub)
+                        frontier.append(hub)
+        return reached
+
+    def rooted(self, obj: Json) -> set[str]:
+        """Return the hubs that have an object from where it was made, or from a liar that was given it, over hubs that show it."""
+        world, key = self._world, (obj["id"], obj["modified"])
+        _, maker = world.forms[obj["id"]]
+        reached = {maker, *(name for name, teller in world.tellers.items() if key in teller.given_out)}
+        frontier = list(reached)
+        while frontier:
+            giver = frontier.pop()
+            for hub in world.names:
+                if giver not in world.links[hub] or hub in reached:
+                    continue
+                if giver in world.liars or any((each["id"], each.get("modified")) == key for each in self.shown_to(giver, hub)):
+                    reached.add(hub)
+                    frontier.append(hub)
+        return reached
+
+
+# -- what must hold -----------------------------------------------------------------------------------------------------------
+
+
+def _leaks(world: World, hub: str, objects: list[Json]) -> Iterator[str]:
+    """Nothing is where no rule, however loose it ever was, lets it (I1)."""
+    by_name = {thing.name: thing for thing in (*world.things.values(), *world.lies.values())}
+    text = json.dumps(objects)
+    for obj in objects:
+        thing = by_name.get(obj.get("name", ""))
+        if thing is None:
+            yield f"{hub} shows {obj['id']}, which nobody made"
+        elif not any(readable(world, thing, world.loosest, level, hub) for level in set(thing.levels)):
+            yield f"{hub} shows {thing.name} of {thing.home}, which may not get there"
+    for thing in world.things.values():
+        if thing.address and world.terms[thing.home].coarse and hub != thing.home and thing.address in text:
+            yield f"{hub} shows the exact address of {thing.name} of {thing.home}"
+
+
+def _altered(world: World, hub: str, objects: Iterable[Json]) -> Iterator[str]:
+    """What bears the id of an honest object is that object, unless a liar is its home."""
+    for obj in objects:
+        if obj["id"] in world.forms and world.forms[obj["id"]][0] != obj.get("name") and not tainted(world, hub, obj["id"]):
+            yield f"{hub} shows {obj.get('name')} as {obj['id']}, which is {world.forms[obj['id']][0]}"
+
+
+def _missing(world: World, hub: str, sight: Sight) -> Iterator[str]:
+    """What the rules allow has arrived, its newest version (I2)."""
+    newest: dict[str, Json] = {}
+    for obj in sight.bank[hub]:
+        held = newest.get(obj["name"])
+        if held is None or obj.get("modified", "") > held.get("modified", ""):
+            newest[obj["name"]] = obj
+    for thing in world.things.values():
+        if thing.levels[-1] > world.terms[hub].bank[0 if hub == thing.home else 1] or hub not in sight.arrivals(thing):
+            continue
+        found = newest.get(thing.name)
+        if found is None:
+            yield f"{hub} lacks {thing.name} of {thing.home}"
+        elif index_of(found) != len(thing.levels) - 1 or bool(found.get("revoked")) != thing.revoked:
+            yield f"{hub} has not the newest version of {thing.name} of {thing.home}"
+
+
+def _surplus(world: World, hub: str, sight: Sight) -> Iterator[str]:
+    """What was deleted, or may not be seen any more, is gone (I10).
+
+    An older version stays where the newest one does not come to, as long as somebody rightly offers it.
+    """
+    things = {thing.name: thing for thing in world.things.values()}
+    lies = {lie.name: lie for lie in world.lies.values()}
+    for obj in sight.bank[hub]:
+        thing = things.get(obj["name"])
+        if thing is None:
+            lie = lies[obj["name"]]
+            if not readable(world, lie, world.terms, lie.levels[-1], hub):
+                yield f"{hub} still has {lie.name} of {lie.home}, which may not be there any more"
+        elif world.forms[obj["id"]][1] != hub and hub not in sight.rooted(obj):
+            yield f"{hub} still has {thing.name} of {thing.home}, which nobody offers any more"
+        elif thing.deleted and hub == thing.home:
+            yield f"{hub} still has {thing.name}, which was deleted"
+        elif not readable(world, thing, world.terms, thing.levels[-1], hub) and hub in sight.arrivals(thing):
+            yield f"{hub} still has {thing.name} of {thing.home}, which may not be there any more"
+
+
+def _doubles(hub: str, objects: Iterable[Json]) -> Iterator[str]:
+    """No (id, version) is twice in a view."""
+    counted = Counter((obj["id"], obj.get("modified")) for obj in objects)
+    for key, count in counted.items():
+        if count > 1:
+            yield f"{hub} shows {key} {count} times"
+
+
+def _origins(world: World, hub: str) -> Iterator[str]:
+    """What a liar says of the origin of an object counts only where it is the object's home."""
+    originals = {thing.id: thing for thing in world.things.values()}
+    with world.hubs[hub].node.store.read() as reader:
+        known = reader.known(originals)
+    for object_id, rows in known.items():
+        thing = originals[object_id]
+        for row in rows:
+            told = row.provenance.jurisdiction, row.provenance.overlay
+            if told != (thing.home.upper(), None) and not tainted(world, hub, object_id):
+                yield f"{hub} takes {thing.name} of {thing.home} for one from {told}"
+
+
+def _definitions(world: World, hub: str) -> Iterator[str]:
+    """A TLP definition that is asked for by id is the standard's own, whoever sends another."""
+    for marking in TLP2_IDS.values():
+        path = f"collections/{world.hubs[hub].node.settings.collections['banking'].id}/objects/{marking}/"
+        reply = world.client(hub, "bank").get(path)
+        if reply.status == 200 and reply.objects != [tlp_definition(marking)]:
+            yield f"{hub} answers {reply.objects} for {marking}"
