@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import compress
 from typing import Protocol
 
 from taxii_fed.core.derive import Edited, cut_language
@@ -232,12 +233,10 @@ class _Closure:
         return state
 
     def _identity(self, state: _State) -> None:
-        hidden = state.facts.id in self._hidden or self._outside.hides(state.facts.id)
         if state.verdict.outcome is not Outcome.SHARE:
             self._as_used(state, Use.CREATOR)
-        elif hidden:
+        elif state.facts.id in self._hidden or self._outside.hides(state.facts.id):
             state.needs = (Use.CREATOR,)
-        if hidden:
             state.unsupported = Reason.CREATOR_HIDDEN
 
     def _as_used(self, state: _State, use: Use) -> None:
@@ -402,34 +401,44 @@ class _Closure:
     # -- what is visible only while something visible names it --------------------------------------------------------
 
     def _drop_unsupported(self) -> bool:
-        supported = self._supported()
-        dropped = False
-        for object_id, states in self._states.items():
-            for state in states:
-                if not state.present or not state.needs:
-                    continue
-                if any((object_id, use) in supported for use in state.needs) or self._outside.used(object_id, state.needs):
-                    continue
-                state.present, state.reason = False, state.unsupported
-                dropped = True
+        unsupported = self._unsupported()
+        for state in unsupported:
+            state.present, state.reason = False, state.unsupported
+        for object_id in self._states:
             self._apply_newest(object_id)
-        return dropped
+        return bool(unsupported)
 
-    def _supported(self) -> set[tuple[str, Use]]:
-        """Return (target, use) for all that the visible versions of the region name, copies as they go out."""
+    def _unsupported(self) -> list[_State]:
+        """Return what needs to be named and is not: by itself, or by what stands only while it does, nothing is named."""
+        waiting = [state for state in self._all() if state.present and state.needs]
         named: set[tuple[str, Use]] = set()
         for state in self._all():
-            if not state.present:
-                continue
-            facts = state.facts
-            if not state.changed and facts.created_by:
-                named.add((facts.created_by, Use.CREATOR))
-            named.update((marking, Use.MARKING) for marking in facts.markings)
-            content = state.content if state.content is not None else state.candidate.obj
-            named.update((key, Use.EXTENSION) for key in content.get("extensions") or ())
-            named.update(
-                (item["marking_ref"], Use.GRANULAR) for item in content.get("granular_markings") or () if "marking_ref" in item
-            )
+            if state.present and not state.needs:
+                named |= self._names(state)
+        asked = False
+        while waiting:
+            backed = [any((state.facts.id, use) in named for use in state.needs) for state in waiting]
+            if not any(backed) and not asked:
+                asked = True
+                backed = [self._outside.used(state.facts.id, state.needs) for state in waiting]
+            if not any(backed):
+                break
+            for state in compress(waiting, backed):
+                named |= self._names(state)
+            waiting = [state for state, standing in zip(waiting, backed, strict=True) if not standing]
+        return waiting
+
+    def _names(self, state: _State) -> set[tuple[str, Use]]:
+        """Return (target, use) for all that a visible version names, a copy as it goes out."""
+        facts = state.facts
+        content = state.content if state.content is not None else state.candidate.obj
+        named = {(marking, Use.MARKING) for marking in facts.markings}
+        if not state.changed and facts.created_by:
+            named.add((facts.created_by, Use.CREATOR))
+        named.update((key, Use.EXTENSION) for key in content.get("extensions") or ())
+        named.update(
+            (item["marking_ref"], Use.GRANULAR) for item in content.get("granular_markings") or () if "marking_ref" in item
+        )
         return named
 
     def _results(self, state: _State) -> Iterator[Result]:

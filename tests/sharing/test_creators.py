@@ -1,0 +1,52 @@
+"""Who comes along as the maker of what a reader sees, and who does not (convention 12; I1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodekit import identity, in_force, indicator, open_kit, stix_id
+from taxii_fed.core.levels import Level
+from taxii_fed.core.rules import Change, Party, Share, What
+
+BANK, VENDOR = Party(name="bank", role="bank"), Party(name="vendor", role="vendor")
+ONE, OTHER = stix_id("identity", 1), stix_id("identity", 2)
+HIDDEN = Change(name="anonymous", what=What(label=("anonymous",)), hide_creator=True)
+INDICATORS = in_force(
+    parties=(VENDOR,),
+    share=(Share(name="indicators", what=What(type=("indicator",)), up_to=Level.GREEN, relayed_up_to=Level.GREEN),),
+)
+ALL = in_force(parties=(BANK,), share=(Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN),), change=(HIDDEN,))
+
+
+@pytest.fixture
+def kit(tmp_path, request):
+    kit = open_kit(tmp_path, request.param)
+    yield kit
+    assert kit.planner.verify() == []
+    kit.store.close()
+
+
+def seen(kit, party):
+    return {obj["id"] for obj in kit.view(party)}
+
+
+@pytest.mark.invariant("I1")
+@pytest.mark.parametrize("kit", [INDICATORS], indirect=True)
+@pytest.mark.parametrize("makers", [{ONE: ONE}, {ONE: OTHER, OTHER: ONE}])
+def test_identities_that_name_each_other_or_themselves_come_with_what_names_them_and_go_with_it(kit, makers):
+    kit.publish(*(identity(number, created_by_ref=makers[stix_id("identity", number)]) for number in range(1, len(makers) + 1)))
+    assert seen(kit, "vendor") == set()
+    made = indicator(1, created_by_ref=ONE)
+    kit.publish(made)
+    assert seen(kit, "vendor") == {made["id"], *makers}
+    kit.publish(indicator(1, version=1, level=Level.RED))
+    assert seen(kit, "vendor") & makers.keys() == set()
+
+
+@pytest.mark.invariant("I1")
+@pytest.mark.parametrize("kit", [ALL], indirect=True)
+def test_a_hidden_creator_that_names_itself_is_hidden_still(kit):
+    kit.publish(identity(1, created_by_ref=ONE), indicator(1, labels=["anonymous"], created_by_ref=ONE))
+    assert ONE not in seen(kit, "bank")
+    kit.publish(indicator(2, created_by_ref=ONE))
+    assert ONE in seen(kit, "bank")
