@@ -58,6 +58,29 @@ def test_a_cursor_is_valid_alone_with_other_filters_twice_and_in_another_process
     assert other.client().get(OBJECTS, {"next": cursor}).ids == ids[4:]
 
 
+@pytest.mark.invariant("I2")
+def test_a_client_that_takes_its_cursor_along_to_another_collection_loses_nothing_there(node: TestNode):
+    elsewhere = [indicator(number) for number in range(100, 104)]
+    assert node.client("staff").add("insurance", *elsewhere).json["success_count"] == 4
+    node.clock.pass_seconds(2)
+    fill(node, 5)
+    client = node.client("staff")
+    for path in ("collections/insurance/objects/", "collections/insurance/manifest/"):
+        first = client.get(path, {"limit": 1})
+        taken_along = client.get(OBJECTS, {"limit": 2}).json["next"]
+        assert client.get(path, {"next": taken_along}).ids == [each["id"] for each in elsewhere]
+        later = {"next": taken_along, "added_after": first.dates[1]}
+        assert client.get(path, later).ids == [each["id"] for each in elsewhere[1:]]
+    one = f"collections/insurance/objects/{elsewhere[0]['id']}/"
+    assert client.get(one, {"next": taken_along}).ids == [elsewhere[0]["id"]]
+
+
+def test_an_alias_and_its_id_share_their_cursors(node: TestNode):
+    ids = fill(node, 5)
+    cursor = node.client().get(OBJECTS, {"limit": 2}).json["next"]
+    assert node.client().get(f"collections/{BANKING}/objects/", {"next": cursor}).ids == ids[2:]
+
+
 def _reopened(node: TestNode):
     from taxii_fed.web.app import create_app
     from taxii_fed.wiring import open_node
@@ -142,6 +165,16 @@ def test_versions_of_an_object(node: TestNode):
     assert client.get(path + "versions/", {"next": paged.json["next"]}).json == {"more": False, "versions": dates[2:]}
     assert client.get(path, {"added_after": "2050-01-01T00:00:00Z"}).body == b'{"more": false}'
     assert client.get(path + "versions/", {"added_after": "2050-01-01T00:00:00Z"}).body == b'{"more": false}'
+
+
+@pytest.mark.taxii("S-5.8.1-02")
+def test_a_version_that_two_editions_of_stix_share_is_listed_once(node: TestNode):
+    old = {key: value for key, value in indicator(1).items() if key not in ("spec_version", "pattern_type")}
+    node.client("staff").add("banking", indicator(1), old | {"labels": ["malicious-activity"]})
+    path = f"{OBJECTS}{stix_id('indicator', 1)}/"
+    both = {"match[spec_version]": "2.0,2.1"}
+    assert len(node.client().get(path, both).objects) == 2
+    assert node.client().get(path + "versions/", both).json == {"more": False, "versions": [indicator(1)["modified"]]}
 
 
 @pytest.mark.parametrize("marking", sorted(TLP_LEVELS))

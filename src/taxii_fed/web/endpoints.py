@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from taxii_fed.core import resources
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
+from taxii_fed.core.paging import Position
 from taxii_fed.core.query import ObjectQuery, VersionMatch
 from taxii_fed.core.rules import CollectionTerms, Party
 from taxii_fed.services.reading.browse import Access, Browse, Found
@@ -120,19 +121,19 @@ class Endpoints:
         return _plain(_collection(self._access(request, route)).to_json())
 
     def _get_objects(self, request: Request, route: Route) -> Answer:
-        asked = self._query(request, query.LISTING)
-        found = self._browse.objects(request.caller, route.api_root, route.collection, asked)
+        asked, position = self._query(request, query.LISTING)
+        found = self._browse.objects(request.caller, route.api_root, route.collection, asked, position)
         return self._envelope(request, found)
 
     def _get_object(self, request: Request, route: Route) -> Answer:
-        asked = self._query(request, query.ONE_OBJECT)
-        found = self._browse.object(request.caller, route.api_root, route.collection, route.item, asked)
+        asked, position = self._query(request, query.ONE_OBJECT)
+        found = self._browse.object(request.caller, route.api_root, route.collection, route.item, asked, position)
         return self._envelope(request, found)
 
     def _get_manifest(self, request: Request, route: Route) -> Answer:
-        asked = self._query(request, query.LISTING)
+        asked, position = self._query(request, query.LISTING)
         annotated = request.header("HTTP_X_TAXII_FED") == "1"
-        found = self._browse.manifest(request.caller, route.api_root, route.collection, asked, annotated=annotated)
+        found = self._browse.manifest(request.caller, route.api_root, route.collection, asked, position, annotated=annotated)
         # What the extras say can change under an entry that stays: no ETag for them.
         if not found.extras and self._unchanged(request, "manifest", found):
             return self._not_modified("manifest", found)
@@ -143,15 +144,17 @@ class Endpoints:
             )
             for row, extra in zip(found.rows, extras, strict=True)
         ]
-        body = resources.manifest(entries, self._next(found))
+        body = resources.manifest(entries, found.next)
         return self._page("" if found.extras else "manifest", found, body)
 
     def _get_versions(self, request: Request, route: Route) -> Answer:
-        asked = self._query(request, query.ALL_VERSIONS_OF_ONE)
-        found = self._browse.versions(request.caller, route.api_root, route.collection, route.item, asked)
+        asked, position = self._query(request, query.ALL_VERSIONS_OF_ONE)
+        found = self._browse.versions(request.caller, route.api_root, route.collection, route.item, asked, position)
         if self._unchanged(request, "versions", found):
             return self._not_modified("versions", found)
-        return self._page("versions", found, resources.versions([row.version_text for row in found.rows], self._next(found)))
+        # Two STIX editions of an object may have one version between them.
+        texts = dict.fromkeys(row.version_text for row in found.rows)
+        return self._page("versions", found, resources.versions(list(texts), found.next))
 
     def _add_objects(self, request: Request, route: Route) -> Answer:
         access = self._access(request, route)
@@ -166,7 +169,7 @@ class Endpoints:
         access = self._access(request, route)
         if not (access.can_read and access.can_write):
             raise ForbiddenError("Only who may both read this collection and add objects to it may delete from it.")
-        asked = self._query(request, query.DELETION)
+        asked, _ = self._query(request, query.DELETION)
         self._ingest.delete(access.party, access.terms, route.item, asked.versions, asked.spec_versions)
         return Answer(200, b"{}")
 
@@ -177,21 +180,19 @@ class Endpoints:
         found, request.filters = self._split(request.environ.get("QUERY_STRING", ""), known)
         return found
 
-    def _query(self, request: Request, known: frozenset[str]) -> ObjectQuery:
+    def _query(self, request: Request, known: frozenset[str]) -> tuple[ObjectQuery, Position | None]:
         self._parameters(request, known)
         return self._read_query(request.environ.get("QUERY_STRING", ""), known)
 
-    def _parse_query(self, query_string: str, known: frozenset[str]) -> ObjectQuery:
-        return query.object_query(self._split(query_string, known)[0], self._browse.limits, self._browse.cursors)
+    def _parse_query(self, query_string: str, known: frozenset[str]) -> tuple[ObjectQuery, Position | None]:
+        found, _ = self._split(query_string, known)
+        return query.object_query(found, self._browse.limits), query.position(found, self._browse.cursors)
 
     def _envelope(self, request: Request, found: Found) -> Answer:
         if self._unchanged(request, "objects", found):
             return self._not_modified("objects", found)
-        body = resources.envelope(found.text, self._next(found), list_nothing=self._site.empty_objects)
+        body = resources.envelope(found.text, found.next, list_nothing=self._site.empty_objects)
         return self._page("objects", found, body)
-
-    def _next(self, found: Found) -> str:
-        return self._browse.cursors.issue(found.last) if found.more else ""
 
     def _unchanged(self, request: Request, kind: str, found: Found) -> bool:
         held = request.environ.get("HTTP_IF_NONE_MATCH")

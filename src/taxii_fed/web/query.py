@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from taxii_fed.core.errors import BadRequestError
-from taxii_fed.core.paging import Cursors, place_after
+from taxii_fed.core.paging import Cursors, Position, after_instant
 from taxii_fed.core.query import LAST_VERSION, ObjectQuery, VersionMatch
 from taxii_fed.core.timestamps import parse_rfc3339, parse_stix
 from taxii_fed.services.reading.browse import Limits
@@ -47,12 +47,10 @@ def parameters(query_string: str, known: frozenset[str]) -> dict[str, str]:
     return found
 
 
-def object_query(found: Mapping[str, str], limits: Limits, cursors: Cursors) -> ObjectQuery:
-    """Return the query that the `parameters` ask for. Raises `BadRequestError` for a malformed value."""
-    added_after = _instant(found["added_after"]) if "added_after" in found else None
-    position = cursors.position(found["next"]) if "next" in found else None
+def object_query(found: Mapping[str, str], limits: Limits) -> ObjectQuery:
+    """Return the query that the `parameters` ask for, ``next`` aside. Raises `BadRequestError` for a malformed value."""
     return ObjectQuery(
-        after=place_after(added_after, position),
+        after=after_instant(_instant(found["added_after"])) if "added_after" in found else None,
         limit=_limit(found["limit"], limits) if "limit" in found else min(limits.page_size, limits.max_page_size),
         max_bytes=limits.max_page_bytes,
         ids=_values(found, "match[id]", _ID, "STIX ids such as indicator--0a1f…"),
@@ -60,6 +58,11 @@ def object_query(found: Mapping[str, str], limits: Limits, cursors: Cursors) -> 
         versions=_version_match(found),
         spec_versions=_values(found, "match[spec_version]", _SPEC_VERSION, "STIX editions such as 2.1"),
     )
+
+
+def position(found: Mapping[str, str], cursors: Cursors) -> Position | None:
+    """Return the position that ``next`` stands for, None without it. Raises `BadRequestError` for one never issued."""
+    return cursors.read(found["next"]) if "next" in found else None
 
 
 def _version_match(found: Mapping[str, str]) -> VersionMatch:

@@ -14,7 +14,7 @@ import orjson
 
 from taxii_fed.core.errors import ForbiddenError, NotFoundError, StoreUnavailableError
 from taxii_fed.core.levels import tlp_definition
-from taxii_fed.core.paging import Cursors, dates_of_nothing
+from taxii_fed.core.paging import Cursors, Position, dates_of_nothing
 from taxii_fed.core.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, matches
 from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import parse_stix
@@ -62,8 +62,9 @@ class Access:
 class Found:
     """A page of a view: the stamps of its entries, ascending (milliseconds), and in their order ``text`` or ``rows``.
 
-    ``text`` are the bodies, joined by commas. ``more``: whether more matched. ``first`` and ``last`` are for the date headers. ``view``
-    is 0 where what is given is the standard's own and lies in no view; ``head`` is the view's. ``extras`` are those of `Annotate`.
+    ``text`` are the bodies, joined by commas. ``more``: whether more matched; ``next`` then goes on there. ``first`` and ``last`` are for
+    the date headers. ``view`` is 0 where what is given is the standard's own and lies in no view; ``head`` is the view's. ``extras`` are
+    those of `Annotate`.
     """
 
     view: int
@@ -72,6 +73,7 @@ class Found:
     last: int
     dates: Sequence[int] = ()
     more: bool = False
+    next: str = ""
     text: bytes = b""
     rows: Sequence[Row] = ()
     extras: Sequence[Json | None] = ()
@@ -155,42 +157,68 @@ class Browse:
             raise _no_collection()
         return access
 
-    def objects(self, caller: Caller, api_root: str, key: str, query: ObjectQuery) -> Found:
-        """Return a page of objects (section 5.4).
+    def objects(self, caller: Caller, api_root: str, key: str, query: ObjectQuery, position: Position | None = None) -> Found:
+        """Return a page of objects (section 5.4). ``position`` is that of ``next``, here as in the other pages.
 
         Raises `NotFoundError` for a collection that is unknown to the party, `ForbiddenError` for one that it may only write.
         """
 
-        def page(reader: Reader, _: CollectionTerms, view: View) -> Found:
-            return self._contents(reader, view, query)
+        def page(reader: Reader, collection: CollectionTerms, view: View) -> tuple[ObjectQuery, Found]:
+            placed = self._placed(query, position, collection)
+            return placed, self._contents(reader, collection, view, placed)
 
-        return self._noted(caller, query, self._reading(caller.party, api_root, key, page))
+        return self._noted(caller, *self._reading(caller.party, api_root, key, page))
 
-    def manifest(self, caller: Caller, api_root: str, key: str, query: ObjectQuery, *, annotated: bool = False) -> Found:
+    def manifest(
+        self,
+        caller: Caller,
+        api_root: str,
+        key: str,
+        query: ObjectQuery,
+        position: Position | None = None,
+        *,
+        annotated: bool = False,
+    ) -> Found:
         """Return a page of rows without bodies (section 5.3), with extras where ``annotated`` and the party is a peer.
 
         Raises as `objects`.
         """
 
         def page(reader: Reader, collection: CollectionTerms, view: View) -> Found:
-            found = self._rows(reader, view, query)
+            found = self._rows(reader, collection, view, self._placed(query, position, collection))
             if annotated and self._annotate is not None and self._role(reader, caller.party) == "peer":
                 return replace(found, extras=self._annotate(reader, collection, view.id, found.rows))
             return found
 
         return self._reading(caller.party, api_root, key, page)
 
-    def object(self, caller: Caller, api_root: str, key: str, object_id: str, query: ObjectQuery) -> Found:
+    def object(
+        self,
+        caller: Caller,
+        api_root: str,
+        key: str,
+        object_id: str,
+        query: ObjectQuery,
+        position: Position | None = None,
+    ) -> Found:
         """Return a page of the versions of one object (section 5.6), in which nothing may match.
 
         Raises as `objects`, and `NotFoundError` for an object that the view does not hold: withheld or unknown, it is one and the same.
         """
-        return self._noted(caller, query, self._of_one(caller.party, api_root, key, object_id, query, bodies=True))
+        return self._noted(caller, *self._of_one(caller.party, api_root, key, object_id, query, position, bodies=True))
 
-    def versions(self, caller: Caller, api_root: str, key: str, object_id: str, query: ObjectQuery) -> Found:
+    def versions(
+        self,
+        caller: Caller,
+        api_root: str,
+        key: str,
+        object_id: str,
+        query: ObjectQuery,
+        position: Position | None = None,
+    ) -> Found:
         """Return a page of rows, without bodies, for all versions of one object (section 5.8). Raises as `object`."""
         every = replace(query, versions=ALL_VERSIONS)
-        return self._of_one(caller.party, api_root, key, object_id, every, bodies=False)
+        return self._of_one(caller.party, api_root, key, object_id, every, position, bodies=False)[1]
 
     @rerun
     def status(self, party: str, status_id: str) -> Json:
@@ -201,14 +229,25 @@ class Browse:
             raise NotFoundError("There is no status with that id.")
         return found[1]
 
-    def _of_one(self, party: str, api_root: str, key: str, object_id: str, query: ObjectQuery, *, bodies: bool) -> Found:
-        query = replace(query, ids=(object_id,), types=None)
+    def _of_one(
+        self,
+        party: str,
+        api_root: str,
+        key: str,
+        object_id: str,
+        query: ObjectQuery,
+        position: Position | None,
+        *,
+        bodies: bool,
+    ) -> tuple[ObjectQuery, Found]:
+        read = self._contents if bodies else self._rows
 
-        def page(reader: Reader, _: CollectionTerms, view: View) -> Found:
-            found = self._contents(reader, view, query) if bodies else self._rows(reader, view, query)
+        def page(reader: Reader, collection: CollectionTerms, view: View) -> tuple[ObjectQuery, Found]:
+            placed = replace(self._placed(query, position, collection), ids=(object_id,), types=None)
+            found = read(reader, collection, view, placed)
             if found.dates or reader.shown(view.id, object_id):
-                return found
-            return _definition(object_id, query, self._clock.now())
+                return placed, found
+            return placed, _definition(object_id, placed, self._clock.now())
 
         return self._reading(party, api_root, key, page)
 
@@ -240,7 +279,11 @@ class Browse:
             raise _no_collection()
         return collection, place.view
 
-    def _contents(self, reader: Reader, view: View, query: ObjectQuery) -> Found:
+    def _placed(self, query: ObjectQuery, position: Position | None, collection: CollectionTerms) -> ObjectQuery:
+        after = self.cursors.place_after(query.after, position, collection.id)
+        return query if after == query.after else replace(query, after=after)
+
+    def _contents(self, reader: Reader, collection: CollectionTerms, view: View, query: ObjectQuery) -> Found:
         if _has_all(view, query):
             return self._nothing(view, query)
         page = self._kept.get(view, query)
@@ -250,16 +293,19 @@ class Browse:
                 self._kept.put(view, query, page)
         if not page.dates:
             return self._nothing(view, query)
-        return Found(view.id, view.head, page.dates[0], page.dates[-1], page.dates, page.more, text=page.text)
+        first, last = page.dates[0], page.dates[-1]
+        goes_on = self.cursors.issue(collection.id, last) if page.more else ""
+        return Found(view.id, view.head, first, last, page.dates, page.more, goes_on, text=page.text)
 
-    def _rows(self, reader: Reader, view: View, query: ObjectQuery) -> Found:
+    def _rows(self, reader: Reader, collection: CollectionTerms, view: View, query: ObjectQuery) -> Found:
         if _has_all(view, query):
             return self._nothing(view, query)
         page = reader.page(view.id, query, bodies=False)
         if not page.rows:
             return self._nothing(view, query)
         dates = [row.date_added for row in page.rows]
-        return Found(view.id, view.head, dates[0], dates[-1], dates, page.more, rows=page.rows)
+        goes_on = self.cursors.issue(collection.id, dates[-1]) if page.more else ""
+        return Found(view.id, view.head, dates[0], dates[-1], dates, page.more, goes_on, rows=page.rows)
 
     def _nothing(self, view: View, query: ObjectQuery) -> Found:
         date = dates_of_nothing(query.after, view.head, self._clock.now())
