@@ -89,7 +89,8 @@ class TestIncludes:
 
 class TestUnreadable:
     def test_a_missing_file(self, tmp_path):
-        assert only(tmp_path / "none.yaml").message == "no such file"
+        problem = only(tmp_path / "none.yaml")
+        assert str(problem) == problem.render() == f"{tmp_path / 'none.yaml'}: no such file"
 
     def test_a_folder(self, tmp_path):
         assert only(tmp_path).message == "is a folder, not a file"

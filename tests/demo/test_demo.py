@@ -36,7 +36,7 @@ def test_the_demo_federates_tells_and_leaves_the_nodes_up_until_it_is_ended(tmp_
         lines = []
         for line in demo.stdout:
             lines.append(line)
-            if "taxii-fed --config" in line and " view " in line:
+            if " --config " in line and " view " in line:
                 break
         told = "".join(lines)
         assert "✗" not in told
@@ -47,6 +47,10 @@ def test_the_demo_federates_tells_and_leaves_the_nodes_up_until_it_is_ended(tmp_
         asked = re.search(r"curl .*'(?=\s+# pearl-bank)", told)[0]
         answer = subprocess.run(shlex.split(asked), capture_output=True, text=True, check=True).stdout
         assert '"objects"' in answer
+        for asked, found in ((r"\S+ --config .* explain .*", "victims leave to"), (r"\S+ --config .* ledger .*", "rhine-bank")):
+            command = re.findall(asked, told)[-1]
+            answer = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True).stdout
+            assert found in answer
     finally:
         demo.send_signal(signal.SIGTERM)
         rest, _ = demo.communicate(timeout=120)

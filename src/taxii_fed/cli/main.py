@@ -103,8 +103,9 @@ def _tell_problems(error: ConfigError) -> None:
     """Write every mistake to standard error."""
     for problem in error.problems:
         click.echo(getattr(problem, "render", problem.__str__)(), err=True)
-    count = len(error.problems)
-    click.echo(f"{count} mistake{'s' if count != 1 else ''} in the configuration", err=True)
+    count = sum(getattr(problem, "line", 1) > 0 for problem in error.problems)
+    if count:
+        click.echo(f"{count} mistake{'s' if count != 1 else ''} in the configuration", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

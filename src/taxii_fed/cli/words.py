@@ -59,7 +59,7 @@ MOVED = "what it refers to goes out as a copy, so it names that"
 ENDED: dict[str, str] = {
     **WITHHELD,
     "rule-tightened": "the rules no longer let it out",
-    "deleted-at-origin": "it was deleted where it came from",
+    "deleted-at-origin": "it was deleted or withdrawn where it came from",
     "erased": "it was erased",
     "newest-again": "it became the newest version again, with a new date",
     "changed": "it goes out in another form since",

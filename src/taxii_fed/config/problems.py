@@ -42,6 +42,7 @@ class Mark:
 class Problem:
     """One mistake. ``path`` is where in the settings it is, ``hint`` the nearest known name; empty texts are not shown.
 
+    ``line`` 0 stands for the whole file, which there is not or which can't be read.
     ``source`` is the line that it is in, with anything that may be a secret blotted out, and ``width`` how much of it to mark.
     """
 
@@ -57,7 +58,8 @@ class Problem:
     width: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {f'{self.path}: ' if self.path else ''}{self.sentence}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {f'{self.path}: ' if self.path else ''}{self.sentence}"
 
     @property
     def sentence(self) -> str:

@@ -158,7 +158,7 @@ def _name_beside(source: Source, path: Path) -> str:
 
 def _text_of(source: Source, asked_at: Mark | None) -> str:
     """Return the text of a file. Raises `Refusal` where there is none to read."""
-    mark = asked_at or Mark(source)
+    mark = asked_at or Mark(source, line=0, column=0, end=0)
 
     def refusal(message: str) -> Refusal:
         return Refusal(mark, f"{source.name}: {message}" if asked_at else message)

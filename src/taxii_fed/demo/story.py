@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from taxii_fed.core.stix import Received
 from taxii_fed.core.timestamps import parse_rfc3339
@@ -259,6 +262,14 @@ def _clock() -> str:
     return whole_second(time.time_ns() // 1000)
 
 
+def program() -> str:
+    """Return how to call this program from here: by its name where that is found, else by its place."""
+    beside = Path(sys.executable).with_name("taxii-fed")
+    if shutil.which("taxii-fed") == str(beside) or not beside.exists():
+        return "taxii-fed"
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
 def client_commands(nodes: dict[str, Node]) -> list[str]:
     """Return commands that a visitor may try while the nodes stay up."""
     lines = []
@@ -268,7 +279,14 @@ def client_commands(nodes: dict[str, Node]) -> list[str]:
         lines.append(
             f"curl -s -H 'Authorization: Bearer {node.tokens[party]}' '{node.objects_url('banking')}?limit=5'   # {party}"
         )
-    hub = nodes["hk-hub"]
-    lines.append(f"taxii-fed --config {hub.config} status")
-    lines.append(f"taxii-fed --config {hub.config} view pearl-bank")
-    return lines
+    hub, europe = (f"{program()} --config {nodes[name].config}" for name in ("hk-hub", "eu-csirt"))
+    incident = Incident(0)
+    recalled, victims = incident.id("indicator", "drop host"), incident.id("sighting", "victims")
+    return [
+        *lines,
+        f"{hub} status",
+        f"{hub} explain {victims} --to pearl-bank",
+        f"{europe} ledger {recalled}",
+        f"{europe} plan   # after an edit of {nodes['eu-csirt'].config}",
+        f"{hub} view pearl-bank",
+    ]
