@@ -10,7 +10,7 @@ from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix, format_taxii, 
 from taxii_fed.demo import checks
 from taxii_fed.demo.incident import Incident
 from taxii_fed.services.answers.explain import Holding
-from taxii_fed.services.rules.govern import TIGHTENED
+from taxii_fed.services.rules.parting import TIGHTENED
 
 NOW = parse_stix("2026-06-01T12:00:00Z")
 UNTIL = NOW + 60_000_000

@@ -17,8 +17,8 @@ from taxii_fed.config import convert
 from taxii_fed.core.changes import Differs, differing
 from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.rules import InForce
-from taxii_fed.services.rules.govern import Standing
 from taxii_fed.services.rules.plan import Effect
+from taxii_fed.services.rules.standing import Standing
 from taxii_fed.wiring import Node
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}

@@ -9,7 +9,7 @@ from taxii_fed.core.stix import Received
 from taxii_fed.core.timestamps import EPOCH_VERSION, parse_rfc3339
 from taxii_fed.demo.incident import Incident
 from taxii_fed.services.answers.explain import Holding
-from taxii_fed.services.rules.govern import TIGHTENED
+from taxii_fed.services.rules.parting import TIGHTENED
 
 Held = Mapping[str, Sequence[Received]]
 """Reader, such as ``rhine-bank at eu-csirt``, to all versions of all objects that it gets."""

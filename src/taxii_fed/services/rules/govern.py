@@ -12,29 +12,27 @@ So at no instant is more visible than before or after. The passing of a date in 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
-from taxii_fed.core.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.errors import RefusedError, StoreUnavailableError
 from taxii_fed.core.facts import Json
-from taxii_fed.core.rules import CollectionTerms, InForce, from_doc, to_doc
-from taxii_fed.ports import Change, Clock, Lease, Reader, Store, Writer
-from taxii_fed.services.inforce import InForceCache, collection_by_id, same_for_all
+from taxii_fed.core.rules import InForce, from_doc, to_doc
+from taxii_fed.ports import Clock, Lease, Reader, Store, Writer
+from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.leases import owner, take
 from taxii_fed.services.rerun import rerun
-from taxii_fed.services.views.settle import GROUPING, TRANSITION, Settler, copy_documents, grouped_at, refresh_wakes
+from taxii_fed.services.rules.mapping import map_parties
+from taxii_fed.services.rules.parting import TIGHTENED, Parting
+from taxii_fed.services.rules.standing import Standing, moves
+from taxii_fed.services.views.settle import GROUPING, TRANSITION, Settler, grouped_at
 
 APPLY = "apply"
 CURRENT = "current"
 SPLIT, WITHDRAW, RELEASE = "split", "withdraw", "release"
-TIGHTENED = "rule-tightened"
 
 _CHUNK = 400
 """Objects in one transaction: a writer that waits for it waits well under a second."""
-_COPY_CHUNK = 5_000
 _LEASE_SECONDS = 60
 _EVERYTHING_ELSE = "*"
 _ALL_TYPES: frozenset[str] = frozenset()
@@ -46,16 +44,6 @@ _PASSES: tuple[frozenset[str], ...] = (
     frozenset({"report", "grouping", "note", "opinion", "observed-data", "language-content"}),
 )
 """Types in the order in which they are released: what is referred to goes first, so that no copy is cut that need not be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a configuration relates to what is in force. ``same``: equal. ``moves``: taking it over moves entries, so it waits for apply."""
-
-    same: bool
-    moves: bool
-    running: bool = False
-    """Whether a change is under way."""
 
 
 class Governor:
@@ -94,55 +82,7 @@ class Governor:
             return Standing(same=True, moves=False, running=running)
         present = self._cache.current(reader)
         assert present is not None
-        return Standing(same=False, moves=running or self._moves(reader, present, coming), running=running)
-
-    def _moves(self, reader: Reader, present: InForce, coming: InForce) -> bool:
-        if (present.markings, present.jurisdictions, present.identity) != (
-            coming.markings,
-            coming.jurisdictions,
-            coming.identity,
-        ):
-            return True
-        now = self._clock.now()
-        ahead = sorted({at for at in (*present.dates(), *coming.dates()) if at > now})
-        for collection in present.collections.values():
-            readers = reader.readers(collection.id)
-            after = collection_by_id(coming, collection.id)
-            if not reader.walk(collection.id, "", 1).ids:
-                continue
-            if after is None or any(name not in coming.parties for name in readers):
-                return bool(readers)
-            instants = {grouped_at(reader, collection.id, now), now, *ahead}
-            if any(self._moves_at(reader, readers, (present, collection), (coming, after), at) for at in instants):
-                return True
-        return any(
-            audience_of(coming, party, each.name, at).reads and reader.walk(each.id, "", 1).ids
-            for each in coming.collections.values()
-            if collection_by_id(present, each.id) is None
-            for party in coming.parties.values()
-            for at in (now, *ahead)
-        )
-
-    def _moves_at(
-        self,
-        reader: Reader,
-        readers: Collection[str],
-        present: tuple[InForce, CollectionTerms],
-        coming: tuple[InForce, CollectionTerms],
-        at: int,
-    ) -> bool:
-        """Return whether somebody would get something else at ``at`` than under the rules in force; joining a view that stands is not."""
-        (before, collection), (after, renamed) = present, coming
-        held = {name: audience_of(before, party, collection.name, at).signature for name, party in before.parties.items()}
-        known = {held[name] for name in readers if name in held}
-        for name, party in after.parties.items():
-            audience = audience_of(after, party, renamed.name, at)
-            if audience.signature == held.get(name, NOBODY.signature):
-                continue
-            joins = name not in readers and audience.signature in known and not reader.past_views(collection.id, name)
-            if not joins:
-                return True
-        return False
+        return Standing(same=False, moves=running or moves(reader, present, coming, self._clock.now()), running=running)
 
     # -- apply --------------------------------------------------------------------------------------------------------------
 
@@ -224,79 +164,13 @@ class Governor:
             present = self._cache.current(reader)
             assert present is not None
             collections = list(present.collections.values())
-        moving = {each.id: self._split_collection(each, present, coming, change["at"]) for each in collections}
+        parting = Parting(self._store, self._clock)
+        moving = {each.id: parting.part(each, present, coming, change["at"]) for each in collections}
         with self._store.write() as writer:
             _require_unchanged(writer, change)
             for collection_id in (each for each, views in moving.items() if views):
                 writer.put_doc(TRANSITION, collection_id, {"doc": change["doc"], "at": change["at"]})
             writer.put_doc(APPLY, CURRENT, {**change, "stage": WITHDRAW, "moving": moving, "place": None})
-
-    def _split_collection(self, collection: CollectionTerms, present: InForce, coming: InForce, at: int) -> list[int]:
-        """Give every view one outcome to come, and return the views whose outcome changes."""
-        after = collection_by_id(coming, collection.id)
-        with self._store.read() as reader:
-            readers = reader.readers(collection.id)
-            before_at = grouped_at(reader, collection.id, at)
-        groups: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        leaving: list[str] = []
-        everything = not same_for_all(present, coming)
-        moved: dict[str, bool] = {}
-        for name, view in sorted(readers.items()):
-            audience = audience_of(coming, coming.parties[name], after.name, at) if after and name in coming.parties else None
-            if audience is None or not audience.reads:
-                leaving.append(name)
-                continue
-            before = audience_of(present, present.parties[name], collection.name, before_at)
-            moved[name] = everything or before.signature != audience.signature
-            groups[view][audience.signature].append(name)
-        if leaving:
-            self._leave(collection, leaving)
-        for view, parts in groups.items():
-            largest = max(parts, key=lambda signature: (len(parts[signature]), signature))
-            for signature, names in parts.items():
-                if signature != largest:
-                    self._copy_view(collection.id, view, names)
-        with self._store.read() as reader:
-            readers = reader.readers(collection.id)
-        return sorted({view for name, view in readers.items() if moved.get(name)})
-
-    def _leave(self, collection: CollectionTerms, names: list[str]) -> None:
-        now = self._clock.now()
-        with self._store.write() as writer:
-            left = {writer.readers(collection.id)[name] for name in names}
-            for name in names:
-                writer.assign(collection.id, name, None, now)
-            orphans = left - set(writer.readers(collection.id).values())
-        for view in orphans:
-            self._end_all(view)
-
-    def _end_all(self, view: int) -> None:
-        while True:
-            with self._store.write() as writer:
-                entries = writer.entries(view, 0, _COPY_CHUNK)
-                if not entries:
-                    return
-                writer.change(view, Change(ended=tuple((entry.date_added, TIGHTENED) for entry in entries)))
-
-    def _copy_view(self, collection_id: str, source: int, names: list[str]) -> None:
-        """Give some parties of a view a copy of it, with all dates; ends and ranks that happen meanwhile are mirrored."""
-        with self._store.write() as writer:
-            target = writer.create_view(collection_id, writer.view(source).head)
-            writer.set_mirror(source, target)
-        place = 0
-        while True:
-            with self._store.write() as writer:
-                last = writer.copy_entries(source, target, place, _COPY_CHUNK)
-                if last:
-                    place = last
-                    continue
-                now = self._clock.now()
-                writer.set_mirror(source, 0)
-                for name in names:
-                    writer.assign(collection_id, name, target, now)
-                writer.set_wake(target, writer.view(source).wake_at)
-                copy_documents(writer, source, target)
-                return
 
     # -- steps 2 and 4 ------------------------------------------------------------------------------------------------------
 
@@ -355,55 +229,10 @@ class Governor:
             writer.put_doc(TRANSITION, collection.id, None)
             since = at if at is not None else grouped_at(writer, collection.id, now)
             writer.put_doc(GROUPING, collection.id, {"at": since})
-            made[collection.id] = self._map(writer, collection, coming, since)
+            made[collection.id] = map_parties(writer, collection, coming, since, now)
         for collection_id in moving:
             writer.put_doc(TRANSITION, collection_id, None)
         return made
-
-    def _map(self, writer: Writer, collection: CollectionTerms, coming: InForce, at: int) -> list[int]:
-        """Map every party to its view, and return the views that this made."""
-        made: list[int] = []
-        now = self._clock.now()
-        readers = writer.readers(collection.id)
-        audiences = {name: audience_of(coming, party, collection.name, at) for name, party in coming.parties.items()}
-        by_signature: dict[str, int] = {}
-        signatures: dict[int, str] = {}
-        for name, mapped in sorted(readers.items(), key=lambda each: each[1]):
-            view = mapped
-            audience = audiences.get(name)
-            if audience is None or not audience.reads:
-                writer.assign(collection.id, name, None, now)
-                continue
-            # Parties part here only where nothing was ever published; where something was, `_split` has parted them.
-            taken = signatures.setdefault(view, audience.signature)
-            if taken != audience.signature:
-                known = by_signature.get(audience.signature)
-                if known is None:
-                    known = writer.create_view(collection.id, writer.view(view).head)
-                    made.append(known)
-                view = known
-                writer.assign(collection.id, name, view, now)
-                signatures[view] = audience.signature
-            by_signature.setdefault(audience.signature, view)
-        for name, audience in sorted(audiences.items()):
-            if name in readers or not audience.reads:
-                continue
-            past = writer.past_views(collection.id, name)
-            standing = by_signature.get(audience.signature)
-            if standing is None or (past and past[-1] != standing):
-                head = max((writer.view(each).head for each in past), default=0)
-                standing = writer.create_view(collection.id, head)
-                made.append(standing)
-                by_signature.setdefault(audience.signature, standing)
-            writer.assign(collection.id, name, standing, now)
-        self._note_boundary(writer, collection, list(audiences.values()))
-        return made
-
-    def _note_boundary(self, writer: Writer, collection: CollectionTerms, audiences: list[Audience]) -> None:
-        until = min((audience.until_at for audience in audiences if audience.until_at is not None), default=None)
-        if until is not None:
-            writer.add_wakes(collection.id, [(until, "")])
-        refresh_wakes(writer, collection.id)
 
 
 class _Held:

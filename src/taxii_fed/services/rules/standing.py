@@ -1,0 +1,71 @@
+"""How a configuration relates to what is in force: the same, other without moving an entry, or one that waits for apply."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from taxii_fed.core.audience import NOBODY, audience_of
+from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.ports import Reader
+from taxii_fed.services.inforce import collection_by_id
+from taxii_fed.services.views.settle import grouped_at
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a configuration relates to what is in force. ``same``: equal. ``moves``: taking it over moves entries, so it waits for apply."""
+
+    same: bool
+    moves: bool
+    running: bool = False
+    """Whether a change is under way."""
+
+
+def moves(reader: Reader, present: InForce, coming: InForce, now: int) -> bool:
+    """Return whether somebody would get something else than under the rules in force, now (µs) or at a date that is still to come."""
+    if (present.markings, present.jurisdictions, present.identity) != (
+        coming.markings,
+        coming.jurisdictions,
+        coming.identity,
+    ):
+        return True
+    ahead = sorted({at for at in (*present.dates(), *coming.dates()) if at > now})
+    for collection in present.collections.values():
+        readers = reader.readers(collection.id)
+        after = collection_by_id(coming, collection.id)
+        if not reader.walk(collection.id, "", 1).ids:
+            continue
+        if after is None or any(name not in coming.parties for name in readers):
+            return bool(readers)
+        instants = {grouped_at(reader, collection.id, now), now, *ahead}
+        if any(_moves_at(reader, readers, (present, collection), (coming, after), at) for at in instants):
+            return True
+    return any(
+        audience_of(coming, party, each.name, at).reads and reader.walk(each.id, "", 1).ids
+        for each in coming.collections.values()
+        if collection_by_id(present, each.id) is None
+        for party in coming.parties.values()
+        for at in (now, *ahead)
+    )
+
+
+def _moves_at(
+    reader: Reader,
+    readers: Collection[str],
+    present: tuple[InForce, CollectionTerms],
+    coming: tuple[InForce, CollectionTerms],
+    at: int,
+) -> bool:
+    """Return whether somebody would get something else at ``at`` than under the rules in force; joining a view that stands is not."""
+    (before, collection), (after, renamed) = present, coming
+    held = {name: audience_of(before, party, collection.name, at).signature for name, party in before.parties.items()}
+    known = {held[name] for name in readers if name in held}
+    for name, party in after.parties.items():
+        audience = audience_of(after, party, renamed.name, at)
+        if audience.signature == held.get(name, NOBODY.signature):
+            continue
+        joins = name not in readers and audience.signature in known and not reader.past_views(collection.id, name)
+        if not joins:
+            return True
+    return False
