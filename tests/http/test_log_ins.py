@@ -128,13 +128,55 @@ def test_an_unknown_user_costs_what_a_known_one_costs(verified: list[bytes]):
     assert others == [first, first]
 
 
-def test_a_password_is_verified_once_and_again_when_its_time_is_over(verified: list[bytes]):
+def test_a_password_is_verified_once_however_long_ago(verified: list[bytes]):
     clock = Clock()
-    authenticator = Authenticator(ACCOUNTS, clock, remember_seconds=60)
-    for now, times in ((0, 1), (59_999_999, 1), (60_000_000, 2)):
+    authenticator = Authenticator(ACCOUNTS, clock)
+    for now in (0, 60_000_000, 10**15):
         clock.now_at = now
-        authenticator.by_header(basic("siem", "pässword:with colon"))
-        assert len(verified) == times
+        assert authenticator.by_header(basic("siem", "pässword:with colon")).name == "siem"
+    assert len(verified) == 1
+
+
+@pytest.mark.parametrize("password", ["pässword:with colon", "wrong"])
+def test_requests_with_the_same_header_wait_for_one_verification(monkeypatch: pytest.MonkeyPatch, password: str):
+    authenticator = Authenticator(ACCOUNTS, Clock(), verify_at_once=1, wait_at_most=0)
+    inside, go_on, real = threading.Event(), threading.Event(), auth.verify_secret
+    found: list[str] = []
+
+    def slow(*arguments: object) -> bool:
+        inside.set()
+        go_on.wait()
+        return real(*arguments)
+
+    def log_in() -> None:
+        try:
+            found.append(authenticator.by_header(basic("siem", password)).name)
+        except LoginError as error:
+            found.append(error.reason)
+
+    monkeypatch.setattr(auth, "verify_secret", slow)
+    crowd = [threading.Thread(target=log_in) for _ in range(20)]
+    for thread in crowd:
+        thread.start()
+    inside.wait()
+    go_on.set()
+    for thread in crowd:
+        thread.join()
+    assert found == ["siem" if password != "wrong" else "wrong password of siem"] * 20
+
+
+def test_a_verification_that_breaks_keeps_nobody_waiting_and_is_tried_again(monkeypatch: pytest.MonkeyPatch):
+    authenticator = Authenticator(ACCOUNTS, Clock())
+
+    def broken(*_: object) -> bool:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(auth, "verify_secret", broken)
+        for _ in range(10):
+            with pytest.raises(MemoryError):
+                authenticator.by_header(basic("siem", "pässword:with colon"))
+    assert authenticator.by_header(basic("siem", "pässword:with colon")).name == "siem"
 
 
 def test_a_wrong_password_sent_again_and_again_is_verified_once_in_a_while(verified: list[bytes]):
@@ -160,7 +202,22 @@ def test_memory_of_log_ins_is_bounded():
     authenticator = Authenticator(ACCOUNTS, Clock(), remembered=3)
     for number in range(10):
         reason(authenticator, basic("nobody", str(number)))
-    assert len(authenticator._verdicts) == 3
+    assert len(authenticator._refused) == 3
+
+
+def test_wrong_log_ins_push_no_right_one_out_of_memory(verified: list[bytes]):
+    authenticator = Authenticator(ACCOUNTS, Clock(), remembered=3)
+    for number in range(10):
+        authenticator.by_header(basic("siem", "pässword:with colon"))
+        reason(authenticator, basic("nobody", str(number)))
+    assert len(verified) == 1 + 10
+
+
+def test_memory_of_what_opened_is_bounded_too():
+    authenticator = Authenticator(ACCOUNTS, Clock(), remembered=3)
+    for number in range(10):
+        assert authenticator.by_header(basic(f"anyone {number}", TOKEN)).name == "Soar"
+    assert len(authenticator._opened) == 3
 
 
 def test_a_flood_of_log_ins_is_turned_away_while_known_credentials_pass(monkeypatch: pytest.MonkeyPatch):

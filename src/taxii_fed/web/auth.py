@@ -1,8 +1,9 @@
 """Who asks: Basic, Bearer and ``Token`` credentials, client certificates (TAXII 2.1 sections 1.6.9 and 8.2.2).
 
-A password is verified once and then known for a few minutes under a keyed MAC of the header, so that a poll does not pay for argon2id.
-An unknown user costs what a known one costs. How many passwords are verified at once, and how many requests wait for that, is bounded:
-a flood of wrong log-ins neither fills the memory nor keeps those waiting whose credentials are known.
+A password is verified once and then known under a keyed MAC of the header, so that a poll does not pay for argon2id; requests that come
+with the same header meanwhile wait for that one verification. An unknown user costs what a known one costs. How many passwords are
+verified at once, and how many requests wait for that, is bounded, and what opened something is remembered apart from what did not: a flood
+of wrong log-ins neither fills the memory nor touches those whose credentials are known.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from threading import BoundedSemaphore, Lock
+from typing import TypeVar
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -25,6 +28,7 @@ from taxii_fed.ports import Clock
 from taxii_fed.web.certificates import Wanted, read_certificate
 
 _TOKEN_SCHEMES = frozenset({"bearer", "token"})
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,33 +55,39 @@ class LoginError(UnauthenticatedError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What a header was found to be, until an instant (microseconds). ``account`` None: nothing, for ``reason``."""
+class _Refusal:
+    """That a header opens nothing, for ``reason``, until an instant (microseconds)."""
 
-    account: Account | None
     reason: str
     until: int
 
 
+_Judgement = Account | _Refusal
+
+
 class Authenticator:
-    """Finds the account behind credentials. Made anew when the configuration is read again, so nothing outlives a removed account."""
+    """Finds the account behind credentials.
+
+    Made anew when the configuration is read again, so nothing outlives a removed account or a changed password.
+    """
 
     def __init__(
         self,
         accounts: Iterable[Account],
         clock: Clock,
         *,
-        remember_seconds: int = 300,
         remember_failure_seconds: int = 15,
         remembered: int = 10_000,
         verify_at_once: int = 2,
         wait_at_most: int = 4,
     ) -> None:
         self._clock = clock
-        self._remember = (remember_seconds * 1_000_000, remember_failure_seconds * 1_000_000)
+        self._remember_failure = remember_failure_seconds * 1_000_000
         self._remembered = remembered
         self._key = secrets.token_bytes(32)
-        self._verdicts: dict[bytes, _Verdict] = {}
+        self._opened: dict[bytes, Account] = {}
+        self._refused: dict[bytes, _Refusal] = {}
+        self._under_way: dict[bytes, Future[_Judgement]] = {}
         self._noting = Lock()
         self._verifying = BoundedSemaphore(verify_at_once)
         self._waiting = BoundedSemaphore(verify_at_once + wait_at_most)
@@ -97,14 +107,10 @@ class Authenticator:
         """Return the account of an Authorization header. Raises `LoginError`, or `TooManyRequestsError` while too many wait."""
         now = self._clock.now()
         mark = hmac.digest(self._key, authorization.encode("utf-8", "surrogateescape"), "sha256")
-        verdict = self._verdicts.get(mark)
-        if verdict is None or verdict.until <= now:
-            account, reason = self._judge(authorization)
-            verdict = _Verdict(account, reason, now + self._remember[account is None])
-            self._note(mark, verdict)
-        if verdict.account is None:
-            raise LoginError(verdict.reason)
-        return self._unexpired(verdict.account, now)
+        found = self._known(mark, now) or self._judged_once(mark, authorization, now)
+        if isinstance(found, _Refusal):
+            raise LoginError(found.reason)
+        return self._unexpired(found, now)
 
     def by_certificate(self, der: bytes) -> Account:
         """Return the account that a verified client certificate (DER) stands for. Raises `LoginError`."""
@@ -119,6 +125,39 @@ class Authenticator:
         except ValueError:
             return None
         return next((account for wanted, account in self._with_certificate if wanted.matches(certificate)), None)
+
+    def _known(self, mark: bytes, now: int) -> _Judgement | None:
+        account = self._opened.get(mark)
+        if account is not None:
+            return account
+        refusal = self._refused.get(mark)
+        return refusal if refusal is not None and now < refusal.until else None
+
+    def _judged_once(self, mark: bytes, authorization: str, now: int) -> _Judgement:
+        """Return the judgement on a header, or wait for the one that is under way. Raises what `_judge` raises."""
+        with self._noting:
+            found = self._known(mark, now)
+            if found is not None:
+                return found
+            under_way = self._under_way.get(mark)
+            if under_way is None:
+                mine = self._under_way[mark] = Future[_Judgement]()
+        if under_way is not None:
+            return under_way.result()
+        try:
+            account, reason = self._judge(authorization)
+            found = account or _Refusal(reason, now + self._remember_failure)
+            with self._noting:
+                self._note(mark, found)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        else:
+            mine.set_result(found)
+            return found
+        finally:
+            with self._noting:
+                del self._under_way[mark]
 
     def _judge(self, authorization: str) -> tuple[Account | None, str]:
         """Return what is worth remembering: a log-in, or a password that was verified. Raises `LoginError` for what was cheap to refuse."""
@@ -165,16 +204,24 @@ class Authenticator:
         finally:
             self._waiting.release()
 
-    def _note(self, mark: bytes, verdict: _Verdict) -> None:
-        with self._noting:
-            while len(self._verdicts) >= self._remembered:
-                del self._verdicts[next(iter(self._verdicts))]
-            self._verdicts[mark] = verdict
+    def _note(self, mark: bytes, found: _Judgement) -> None:
+        if isinstance(found, _Refusal):
+            _put(self._refused, mark, found, self._remembered)
+        else:
+            _put(self._opened, mark, found, self._remembered)
 
     def _unexpired(self, account: Account, now: int) -> Account:
         if account.expires_at is not None and account.expires_at <= now:
             raise LoginError(f"{account.name} has expired")
         return account
+
+
+def _put(memory: dict[bytes, _T], mark: bytes, found: _T, at_most: int) -> None:
+    """Remember what was found, and forget what was found first where that is too much."""
+    memory.pop(mark, None)
+    while len(memory) >= at_most:
+        del memory[next(iter(memory))]
+    memory[mark] = found
 
 
 def _decoy(accounts: Mapping[str, Account]) -> str:
