@@ -14,7 +14,7 @@ from typing import Any
 
 from taxii_fed.core.facts import OBSERVABLE_TYPES, STIX_TYPES
 from taxii_fed.core.levels import TLP_LEVELS, told_level
-from taxii_fed.core.selectors import resolve
+from taxii_fed.core.selectors import MAX_SELECTOR, resolve
 from taxii_fed.core.timestamps import parse_stix
 
 MAX_DEPTH = 100
@@ -180,6 +180,8 @@ def _check_granular(item: Any) -> str:
         selectors = each.get("selectors")
         if type(selectors) is not list or not selectors or not all(type(name) is str and name for name in selectors):
             return f"[{index}].selectors: expected a list of property paths that is not empty"
+        if max(map(len, selectors)) > MAX_SELECTOR:
+            return f"[{index}].selectors: expected property paths of up to {MAX_SELECTOR} characters"
         if ("marking_ref" in each) == ("lang" in each):
             return f"[{index}]: expected either marking_ref or lang"
         if "marking_ref" in each:

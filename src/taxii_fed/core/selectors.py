@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
-_INDEX = re.compile(r"\[(\d+)\]")
+MAX_SELECTOR = 1000
+"""Characters of a selector that is taken in: names may hold dots, so following one takes time with the square of its length."""
+
+_INDEX = re.compile(r"\[(\d{1,9})\]", re.ASCII)
 
 
 def resolve(obj: Json, selector: str) -> Path | None:
@@ -26,8 +30,7 @@ def _resolve(value: Any, parts: list[str]) -> Path | None:
         rest = _resolve(value[int(match[1])], parts[1:])
         return None if rest is None else (int(match[1]), *rest)
     if isinstance(value, dict):
-        for count in range(1, len(parts) + 1):
-            key = ".".join(parts[:count])
+        for count, key in enumerate(accumulate(parts, "{}.{}".format), 1):
             if key in value and (rest := _resolve(value[key], parts[count:])) is not None:
                 return (key, *rest)
     return None

@@ -50,6 +50,22 @@ def test_list_entries_are_cut_by_index_and_the_selectors_that_stay_move_to_fit()
     assert (done.reasons, done.cut) == (("property-marking",), frozenset({"object_refs", "labels"}))
 
 
+def test_selectors_move_by_as_many_places_as_were_cut_before_theirs_in_the_same_list():
+    source = indicator(
+        labels=list("abcdef"),
+        x_rows=[["a", "b", "c"], ["d", "e", "f"]],
+        granular_markings=[
+            marked(RED, "labels.[4]", "labels.[0]", "labels.[1]", "x_rows.[0]", "x_rows.[1].[1]"),
+            marked(GREEN, "labels.[2]", "labels.[3]", "labels.[5]", "x_rows.[0].[2]", "x_rows.[1].[0]", "x_rows.[1].[2]"),
+        ],
+    )
+    done = cut_at_green(source).obj
+    assert (done["labels"], done["x_rows"]) == (list("cdf"), [["d", "f"]])
+    assert done["granular_markings"] == [
+        marked(GREEN, "labels.[0]", "labels.[1]", "labels.[2]", "x_rows.[0].[0]", "x_rows.[0].[1]")
+    ]
+
+
 def test_nested_properties_are_cut_and_emptied_containers_go():
     source = report(
         marked(AMBER, "external_references.[0].url", "external_references.[1]", "labels.[0]", "labels.[1]", "labels.[2]")
@@ -88,7 +104,9 @@ def test_statements_languages_and_levels_within_the_ceiling_cut_nothing(entry):
     assert cut_at_green(source).obj is source
 
 
-@pytest.mark.parametrize("selector", ["description.[0]", "description.more", "descriptions", "", "labels.[7]", "labels.x"])
+@pytest.mark.parametrize(
+    "selector", ["description.[0]", "description.more", "descriptions", "", "labels.[7]", "labels.x", f"labels.[{'9' * 5000}]"]
+)
 def test_a_selector_that_leads_nowhere_takes_the_whole_property_or_the_object(selector):
     done = cut_at_green(indicator(description="secret", labels=["secret"], granular_markings=[marked(RED, selector)]))
     assert done.problem == "property-marking" or selector.split(".")[0] not in done.obj

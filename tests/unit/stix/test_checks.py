@@ -144,6 +144,10 @@ REFUSED = {
         indicator(granular_markings=[{"selectors": [1], "marking_ref": GREEN}]),
         "granular_markings[0].selectors: expected a list",
     ),
+    "a selector of a thousand dots": (
+        indicator(granular_markings=[{"selectors": ["name", "." * 1001], "marking_ref": GREEN}]),
+        "granular_markings[0].selectors: expected property paths of up to 1000 characters",
+    ),
     "a granular marking with both": (
         indicator(granular_markings=[{"selectors": ["name"], "marking_ref": GREEN, "lang": "de"}]),
         "granular_markings[0]: expected either marking_ref or lang",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -28,7 +29,8 @@ def cut(obj: Json, paths: Collection[Path]) -> Json:
         raise CutError
     granular = obj.get("granular_markings")
     if isinstance(granular, list) and "granular_markings" in result:
-        kept = [entry for entry in (_rebased(obj, each, gone) for each in granular) if entry is not None]
+        positions = _positions(gone)
+        kept = [entry for entry in (_rebased(obj, each, gone, positions) for each in granular) if entry is not None]
         if kept:
             result["granular_markings"] = kept
         else:
@@ -41,7 +43,7 @@ def without_stale_selectors(obj: Json) -> Json:
     granular = obj.get("granular_markings") or []
     if all(resolve(obj, selector) is not None for entry in granular for selector in entry["selectors"]):
         return obj
-    kept = [rebased for entry in granular if (rebased := _rebased(obj, entry, set())) is not None]
+    kept = [rebased for entry in granular if (rebased := _rebased(obj, entry, set(), {})) is not None]
     rest = {name: value for name, value in obj.items() if name != "granular_markings"}
     return {**rest, "granular_markings": kept} if kept else rest
 
@@ -91,20 +93,31 @@ def _without(value: Any, path: Path, gone: set[Path], touched: set[Path]) -> Any
     return _EMPTY
 
 
-def _rebased(obj: Json, entry: Any, gone: set[Path]) -> Any:
+def _positions(gone: set[Path]) -> dict[Path, list[int]]:
+    """Return the positions of what is gone from each list, ascending, by the path of the list."""
+    positions: dict[Path, list[int]] = {}
+    for path in gone:
+        if isinstance(path[-1], int):
+            positions.setdefault(path[:-1], []).append(path[-1])
+    for each in positions.values():
+        each.sort()
+    return positions
+
+
+def _rebased(obj: Json, entry: Any, gone: set[Path], positions: dict[Path, list[int]]) -> Any:
     selectors = []
     for selector in entry["selectors"]:
         path = resolve(obj, selector)
         if path is not None and not any(path[:depth] in gone for depth in range(1, len(path) + 1)):
-            selectors.append(_selector(_moved(path, gone)))
+            selectors.append(_selector(_moved(path, positions)))
     return {**entry, "selectors": selectors} if selectors else None
 
 
-def _moved(path: Path, gone: set[Path]) -> Path:
-    moved: list[str | int] = []
-    for depth, part in enumerate(path):
-        moved.append(part - sum((*path[:depth], earlier) in gone for earlier in range(part)) if isinstance(part, int) else part)
-    return tuple(moved)
+def _moved(path: Path, positions: dict[Path, list[int]]) -> Path:
+    return tuple(
+        part - bisect_left(positions.get(path[:depth], ()), part) if isinstance(part, int) else part
+        for depth, part in enumerate(path)
+    )
 
 
 def _selector(path: Path) -> str:
