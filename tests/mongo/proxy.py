@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a MongoDB that cuts, or holds up, a connection at a chosen command."""
+"""A TCP proxy in front of a MongoDB that cuts a connection at a chosen command: before, inside or after it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+
+from pymongo import MongoClient
 
 OP_MSG = 2013
 HEADER = 16
 BY_ITSELF = frozenset({"hello", "ismaster", "isMaster", "ping", "endSessions", "buildInfo"})
 """What the driver sends of its own accord: not counted, never cut."""
 
-BEFORE, AFTER, LATE = "before", "after", "late"
-"""The command does not get there; it gets there and its answer is lost; the same, after a while."""
+BEFORE, INSIDE, AFTER, TORN, LATE = FATES = ("before", "inside", "after", "torn", "late")
+"""The command does not get there; half of it does; it does, and its answer is lost; half of the answer comes back; it gets there when
+its sender has given up and gone on to the next."""
+
+_PATIENCE = 5.0
+
+
+class _Line:
+    """What is under way on one connection: the fate of its command, and whether that is one that counts."""
+
+    def __init__(self) -> None:
+        self.fate = ""
+        self.counted = False
+
 
 Plan = Callable[[int, str], str]
 
@@ -29,10 +41,12 @@ class Proxy:
     """Listens on a free port. ``plan`` says for the number and name of each command what happens to it, "" to let it pass."""
 
     def __init__(self, server_url: str) -> None:
-        target = urlsplit(server_url)
-        self._target = (target.hostname or "127.0.0.1", target.port or 27017)
+        with MongoClient(server_url) as client:
+            client.admin.command("ping")
+            self._target = client.primary or client.address
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._answered = 0
         self._open: set[socket.socket] = set()
         self.plan: Plan = _nothing
         self.seen: list[str] = []
@@ -72,28 +86,43 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         server = socket.create_connection(self._target)
         self._open |= {client, server}
-        lost = threading.Event()
-        threading.Thread(target=self._answer, args=(client, server, lost), daemon=True).start()
+        line = _Line()
+        threading.Thread(target=self._answer, args=(client, server, line), daemon=True).start()
         with contextlib.suppress(OSError):
             while message := _message(client):
-                fate = self._fate(message)
-                if fate == BEFORE:
+                line.fate = self._fate(message)
+                line.counted = command_of(message) not in BY_ITSELF
+                if line.fate == BEFORE:
                     break
-                if fate in {AFTER, LATE}:
-                    lost.set()
-                if fate == LATE:
-                    time.sleep(0.3)
+                if line.fate == INSIDE:
+                    server.sendall(message[: len(message) // 2])
+                    break
+                if line.fate == LATE:
+                    _close(client)
+                    self._wait_for_the_next()
                 server.sendall(message)
-        if not lost.is_set():
+        if line.fate not in {AFTER, TORN, LATE}:
             self._end(client, server)
 
-    def _answer(self, client: socket.socket, server: socket.socket, lost: threading.Event) -> None:
+    def _answer(self, client: socket.socket, server: socket.socket, line: _Line) -> None:
         with contextlib.suppress(OSError):
             while message := _message(server):
-                if lost.is_set():
+                if line.fate == TORN:
+                    client.sendall(message[: len(message) // 2])
+                if line.fate:
                     break
                 client.sendall(message)
+                if line.counted:
+                    with self._lock:
+                        self._answered += 1
+                        self._lock.notify_all()
         self._end(client, server)
+
+    def _wait_for_the_next(self) -> None:
+        """Return once another command was answered, which may never be."""
+        with self._lock:
+            so_far = self._answered
+            self._lock.wait_for(lambda: self._answered > so_far, _PATIENCE)
 
     def _end(self, *sockets: socket.socket) -> None:
         for each in sockets:

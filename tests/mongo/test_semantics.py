@@ -57,11 +57,10 @@ def docs(store):
     [
         {"writeConcernError": {"code": 11601, "errmsg": "operation was interrupted"}},
         {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out", "errInfo": {"wtimeout": True}}},
-        {"writeConcernError": {"code": 91, "errmsg": "Replication is being shut down"}},
         {"errorCode": 11601},
         {"errorCode": 50},
     ],
-    ids=["killed while it waits", "no majority in time", "shut down while it waits", "killed", "out of time"],
+    ids=["killed while it waits", "no majority in time", "killed", "out of time"],
 )
 def test_a_commit_whose_outcome_is_not_known_is_asked_for_again(store_factory, failing, fault):
     store = store_factory()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from taxii_fed.core.errors import StoreUnavailableError
+from taxii_fed.core.errors import StoreUnavailableError, TransactionLostError
 from taxii_fed.ports import Clock, Store
 from taxii_fed.services.rules.govern import Governor
 from taxii_fed.services.views.settle import Settler, refresh_wakes
@@ -30,11 +30,13 @@ class Waker:
         """Carry out what is due, for the sake of a reader of that collection.
 
         Returns without having done all where another process is at it, or where it is much; the reader then finds its view still
-        due, and whoever comes next goes on.
+        due, and whoever comes next goes on. Raises `TransactionLostError`: then nobody is at it, and the reader's request runs again.
         """
         del collection_id  # whatever is due is done in order of time: what one collection waits for may lie in another's way
         try:
             self._wake_due(self._clock.now() + _PATIENCE)
+        except TransactionLostError:
+            raise
         except StoreUnavailableError:
             return
 
