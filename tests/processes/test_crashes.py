@@ -60,8 +60,8 @@ def test_a_server_killed_at_random_loses_nothing_acknowledged(tmp_path: Path, ti
 def _write_until_killed(
     node: LiveNode, seconds: float, number: int, acknowledged: set[tuple[str, str]], sent: set[tuple[str, str]]
 ) -> int:
+    """Write until the server is killed, some time after the first answer; return the next number."""
     killer = threading.Timer(seconds, node.kill)
-    killer.start()
     client = HttpClient(node, "writer")
     try:
         while True:
@@ -71,6 +71,8 @@ def _write_until_killed(
             answer = client.add(rows)
             if answer.status_code == 202:
                 acknowledged.update((row["id"], row["modified"]) for row in rows)
+            if not killer.is_alive() and not killer.finished.is_set():
+                killer.start()
     except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
         pass
     killer.join()
