@@ -151,7 +151,7 @@ class Governor:
                     after = {**change, "stage": RELEASE, "doc": None, "moving": moving, "place": None}
                     writer.put_doc(APPLY, CURRENT, after)
             else:
-                change = self._walk(held, change, _PASSES, "", progress)
+                change = self._walk(held, change, _PASSES, TIGHTENED, progress)
                 with self._store.write() as writer:
                     _require_unchanged(writer, change)
                     writer.put_doc(APPLY, CURRENT, None)
