@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
 from typing import Any, Protocol
 
 from gunicorn import glogging
@@ -62,6 +64,7 @@ _REFUSALS = {
     "LimitRequestHeaders": (431, "The headers are too many or too long."),
     "ExpectationFailed": (417, "That expectation can't be met."),
     "SSLError": (400, "The TLS handshake failed."),
+    "InvalidHostError": (400, "HTTP/1.1 wants one Host header that names a host."),
 }
 _CLIENT_ERRORS = (
     "Invalid",
@@ -76,6 +79,14 @@ _CLIENT_ERRORS = (
     "NoMore",
 )
 """How the names of gunicorn's errors begin when the client is at fault."""
+
+
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.~!$&'()*+,;=_-]+\]|[0-9A-Za-z.~!$&'()*+,;=_%-]*)(?::[0-9]*)?")
+"""A Host header: a name or address and perhaps a port, or nothing (RFC 9112, section 3.2)."""
+
+
+class InvalidHostError(Exception):
+    """A request whose Host header is missing, though HTTP/1.1 wants one, or names no host."""
 
 
 class Waking(Protocol):
@@ -141,7 +152,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             del self._begun[conn]
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Serve a request whose head has arrived; return whether the connection can be kept."""
+        """Serve a request whose head has arrived; return whether the connection can be kept. Raises `InvalidHostError`."""
+        _require_host(req)
         self._deadlines[conn] = time.monotonic() + BODY_SECONDS
         asked_to_close = req.should_close
         # What the application refused to read is not read later either: the connection can't go on, and the answer's head says so.
@@ -173,11 +185,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             answer = errors.failure(request_id)
             self.log.exception("failed id=%s", request_id)  # noqa: LOG004 — called from within an except block
         head = (
-            f"HTTP/1.1 {STATUS_LINES[answer.status]}\r\nConnection: close\r\nContent-Type: {TAXII_MEDIA_TYPE}\r\n"
+            f"HTTP/1.1 {STATUS_LINES[answer.status]}\r\nServer: {gunicorn_wsgi.SERVER}\r\nDate: {formatdate(usegmt=True)}\r\n"
+            f"Connection: close\r\nContent-Type: {TAXII_MEDIA_TYPE}\r\n"
             f"Content-Length: {len(answer.body)}\r\nX-Request-Id: {request_id}\r\n\r\n"
         )
         with suppress(OSError):
             client.sendall(head.encode("ascii") + answer.body)
+
+
+def _require_host(req: Any) -> None:
+    hosts = [value for name, value in req.headers if name == "HOST"]
+    if (not hosts and req.version >= (1, 1)) or not all(_HOST.fullmatch(host) for host in hosts):
+        raise InvalidHostError
 
 
 def _has_unread_body(req: Any) -> bool:
