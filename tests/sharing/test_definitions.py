@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nodekit import BANKING, DESK, in_force, indicator, memory_folder, open_kit, stix_id
 from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.rules import Party, Share
+from taxii_fed.core.rules import Party, Share, To
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
@@ -139,3 +140,20 @@ def test_whatever_the_order_the_views_are_what_a_rebuild_gives(acts, count):
             bring(kit, who, what)
             assert kit.planner.verify() == []
         kit.store.close()
+
+
+@pytest.mark.invariant("I1", "I6")
+def test_who_ceases_to_be_own_staff_and_reads_nothing_changes_what_others_read(tmp_path):
+    clerk = Party(name="clerk", role="own", publish=("banking",))
+    share = (Share(name="banks", to=To(role=("bank",)), up_to=Level.AMBER, relayed_up_to=Level.AMBER),)
+    before = replace(RULES, share=share, parties={**RULES.parties, "clerk": clerk})
+    after = replace(before, parties={**before.parties, "clerk": replace(clerk, role="vendor")})
+    kit = open_kit(tmp_path, before)
+    bring(kit, WEST, USED)
+    bring(kit, clerk, {**DEFINITION, "object_marking_refs": [TLP2_IDS[Level.GREEN]]})
+    assert USED["id"] in seen(kit)
+    assert kit.governor.adopt(after, "coming").moves
+    kit.put_in_force(after)
+    assert USED["id"] not in seen(kit)
+    assert kit.planner.verify() == []
+    kit.store.close()

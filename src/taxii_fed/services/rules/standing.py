@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from taxii_fed.core.audience import NOBODY, audience_of
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.ports import Reader
-from taxii_fed.services.inforce import collection_by_id
+from taxii_fed.services.inforce import collection_by_id, same_for_all
 from taxii_fed.services.views.settle import grouped_at
 
 
@@ -24,11 +24,7 @@ class Standing:
 
 def moves(reader: Reader, present: InForce, coming: InForce, now: int) -> bool:
     """Return whether somebody would get something else than under the rules in force, now (µs) or at a date that is still to come."""
-    if (present.markings, present.jurisdictions, present.identity) != (
-        coming.markings,
-        coming.jurisdictions,
-        coming.identity,
-    ):
+    if not same_for_all(present, coming):
         return True
     ahead = sorted({at for at in (*present.dates(), *coming.dates()) if at > now})
     for collection in present.collections.values():
@@ -36,8 +32,10 @@ def moves(reader: Reader, present: InForce, coming: InForce, now: int) -> bool:
         after = collection_by_id(coming, collection.id)
         if not reader.walk(collection.id, "", 1).ids:
             continue
-        if after is None or any(name not in coming.parties for name in readers):
-            return bool(readers)
+        if any(after is None or name not in coming.parties for name in readers):
+            return True
+        if after is None:
+            continue
         instants = {grouped_at(reader, collection.id, now), now, *ahead}
         if any(_moves_at(reader, readers, (present, collection), (coming, after), at) for at in instants):
             return True

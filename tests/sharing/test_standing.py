@@ -1,0 +1,36 @@
+"""Which changes of the configuration are taken over at once, and which wait for apply (I6)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from nodekit import BANKING, DESK, in_force, indicator, open_kit
+from taxii_fed.core.levels import Level
+from taxii_fed.core.rules import CollectionTerms, Party, Share, To
+from taxii_fed.core.stix import read_envelope
+
+ARCHIVE = CollectionTerms(name="archive", id="9d0f6b62-58a5-4c6e-8f6e-2b8f5a3c7d10", api_root="finance", title="Archive")
+ANT = Party(name="ant", role="bank")
+BANKS = Share(name="banks", to=To(role=("bank",)), collections=("banking",), up_to=Level.GREEN, relayed_up_to=Level.GREEN)
+
+
+@pytest.mark.invariant("I6")
+def test_a_collection_that_nobody_reads_hides_no_change_of_another(tmp_path):
+    desk = replace(DESK, publish=("archive", "banking"))
+    before = replace(
+        in_force(parties=(ANT,), share=(BANKS,)),
+        parties={"desk": desk, "ant": ANT},
+        collections={"archive": ARCHIVE, "banking": BANKING},
+    )
+    after = replace(before, collections={"banking": BANKING}, share=(replace(BANKS, up_to=Level.CLEAR),))
+    kit = open_kit(tmp_path, before)
+    kit.ingest.publish_objects(desk, ARCHIVE, read_envelope(json.dumps({"objects": [indicator(1)]}).encode()))
+    kit.publish(indicator(2), party=desk)
+    assert len(kit.view("ant")) == 1
+    assert kit.governor.adopt(after, "coming").moves
+    kit.put_in_force(after)
+    assert not [obj for obj in kit.view("ant") if obj["type"] == "indicator"]
+    kit.store.close()
