@@ -139,8 +139,9 @@ def test_the_endpoints_content_type_is_taken(world, more: str):
 
 
 @pytest.mark.taxii("S-3.1-09", "S-5.5-06")
-def test_another_content_type_is_415(world):
-    error(world.node.client("staff").post(OBJECTS, b'{"objects": []}', content_type="text/plain"), 415)
+@pytest.mark.parametrize("content_type", ["text/plain", "application/taxii+json;version=9.9"])
+def test_another_content_type_is_415(world, content_type: str):
+    error(world.node.client("staff").post(OBJECTS, b'{"objects": []}', content_type=content_type), 415)
 
 
 # -- 3.2 and 3.3 --------------------------------------------------------------------------------------------------------------

@@ -59,7 +59,9 @@ def test_this_accept_is_refused(accept: str):
         "application/taxii+json;version=2.1",
         "application/taxii+json; version=2.1; charset=utf-8",
         "application/taxii+json",
+        'application/taxii+json; VERSION="2.1"',
         "APPLICATION/STIX+JSON; version=2.1",
+        "application/stix+json; version=2.0",
         "application/json;charset=UTF-8",
     ],
 )
@@ -75,6 +77,8 @@ def test_this_content_type_is_taken(content_type: str):
         "text/plain",
         "application/xml",
         "application/vnd.oasis.stix+json; version=2.0",
+        "application/taxii+json;version=2.0",
+        "application/taxii+json; version=9.9",
         "application/json;charset=utf-16",
     ],
 )

@@ -1,7 +1,7 @@
 """Media types: what a client accepts, and what it sends (TAXII 2.1 section 3.1).
 
 Lenient on purpose: 406 is the signal on which clients fall back to TAXII 2.0, so only a client that asks for another version, or for
-no JSON at all, gets it.
+no JSON at all, gets it. In the same way a body is taken whatever it is called, unless it is called another version of TAXII, or no JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def require_acceptable(accept: str | None) -> None:
 def require_taken(content_type: str | None) -> None:
     """Raise `UnsupportedMediaError` where a POST's Content-Type is none that can hold STIX objects as JSON."""
     kind, parameters = _parsed(content_type or "")
-    if kind not in _TAKEN or parameters.get("charset", "") not in _UTF8:
+    other_version = kind == "application/taxii+json" and parameters.get("version", "2.1") != "2.1"
+    if kind not in _TAKEN or other_version or parameters.get("charset", "") not in _UTF8:
         raise UnsupportedMediaError(f"POST a TAXII envelope in UTF-8 with Content-Type: {TAXII_MEDIA_TYPE}")
 
 
