@@ -10,12 +10,11 @@ from collections import Counter
 import pytest
 
 from httpkit.nodes import BANKING, ManualClock, TestNode, node_in, settings_in, write_config
-from nodekit import indicator, malware, relationship, stix_id
+from mongo.filling import answers, everything, fill
+from nodekit import indicator, stix_id
 from taxii_fed.core.errors import RefusedError, StoreError
-from taxii_fed.core.levels import Level
-from taxii_fed.ports import MOVED, DoorEvent, Offer, Read
 from taxii_fed.services.migrate import migrate
-from taxii_fed.storage.contract.builders import COLLECTION, new_version, object_id, quarantined
+from taxii_fed.storage.contract.builders import COLLECTION, quarantined
 from taxii_fed.storage.contract.builders import ManualClock as StoreClock
 from taxii_fed.storage.sqlite import SqliteStore
 from taxii_fed.web.app import create_app
@@ -24,55 +23,6 @@ from taxii_fed.wiring import open_node
 
 class BrokenError(Exception):
     pass
-
-
-def everything(store):
-    """All records of a store, those that have no order sorted."""
-    with store.moving() as moving:
-        found = {table: list(moving.take(table, 0)) for table in MOVED}
-    return {table: sorted(map(repr, rows)) for table, rows in found.items()}
-
-
-def fill(node):
-    """Give a node something of everything, by way of its services and past them."""
-    bank, staff = node.client("soar"), node.client("staff")
-    rows = [indicator(number) for number in range(6)] + [malware(7), indicator(1, version=3), indicator(20, level=Level.RED)]
-    rows.append(relationship(9, stix_id("indicator", 2), stix_id("malware", 7)))
-    assert bank.add(BANKING, *rows).json["failure_count"] == 0
-    assert bank.delete(f"collections/{BANKING}/objects/{stix_id('indicator', 3)}/").status == 200
-    assert staff.add(BANKING, indicator(30)).status == 202
-    node.node.eraser.erase(stix_id("indicator", 4))
-    with node.node.store.write() as writer:
-        writer.quarantine_add(quarantined(1, body=b"kept apart"))
-        writer.quarantine_remove([writer.quarantine_add(quarantined(2))])
-        writer.note_door(
-            [DoorEvent(at=1, collection=COLLECTION, object_id=object_id(1), version_text="t", giver="peer:x:y", reason="r")]
-        )
-        (key,) = writer.add_versions([new_version(1, 0, spec_version="2.0")])
-        writer.add_offers([Offer(key, "peer:x:y", ("a", "b"))])
-        writer.set_homes({object_id(1): "peer:x"})
-        writer.note_given([(object_id(2), 5, b"d" * 32)])
-        writer.approve(COLLECTION, object_id(1), 5, "embargo", "bank", "alice", 1)
-        writer.add_wakes(COLLECTION, [(10**15, object_id(1))])
-        writer.put_doc("kind", "name", {"a.b": 2**60, "$c": None})
-        writer.refuse([b"m" * 32], 1)
-    node.node.store.note_reads([Read(1, "reader", "reader", 5, 9, 1, "::1"), Read(1, "reader", "reader", 50, 90, 1, "::1")])
-    assert node.node.store.lease("pull", "a", 10, 0) is not None
-
-
-def answers(node):
-    """What clients get, with a page that goes on from a cursor."""
-    found = {}
-    for account in ("reader", "staff", "partner"):
-        client = node.client(account)
-        first = client.get(f"collections/{BANKING}/objects/", {"limit": 3, "match[version]": "all"})
-        rest = client.get(
-            f"collections/{BANKING}/objects/", {"limit": 100, "match[version]": "all", "next": first.json["next"]}
-        )
-        manifest = client.get(f"collections/{BANKING}/manifest/", {"match[version]": "all"})
-        one = client.get(f"collections/{BANKING}/objects/{stix_id('indicator', 1)}/versions/")
-        found[account] = [(each.status, each.headers.get("ETag"), each.body) for each in (first, rest, manifest, one)]
-    return found
 
 
 def over(store, folder):

@@ -10,6 +10,7 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from httpkit.nodes import BANKING, ManualClock, TestNode, settings_in
+from mongo.filling import REQUESTS
 from mongo.standin import NAMED
 from nodekit import indicator
 from taxii_fed.core.facts import Use
@@ -84,31 +85,13 @@ def test_a_page_looks_at_few_more_keys_than_it_gives(filled, client, store_facto
     assert all("IXSCAN" in each["planSummary"] for each in finds)
 
 
-REQUESTS = {
-    "place": lambda reader, view: reader.place("bank", COLLECTION),
-    "shown": lambda reader, view: reader.shown(view, object_id(SIZE - 1, "tool")),
-    "known": lambda reader, view: reader.known([object_id(3)]),
-    "versions": lambda reader, view: reader.versions(COLLECTION, [object_id(3)]),
-    "live": lambda reader, view: reader.live([view], [object_id(SIZE - 1, "tool")]),
-    "live_by_id": lambda reader, view: reader.live_by_id(view, [object_id(SIZE - 1, "tool")]),
-    "ledger": lambda reader, view: reader.ledger(object_id(3)),
-    "entries": lambda reader, view: reader.entries(view, 0, 5, ended=True),
-    "walk": lambda reader, view: reader.walk(COLLECTION, "", 5),
-    "used_visibly": lambda reader, view: reader.used_visibly(view, {object_id(1, "malware"): [Use.REFERENCE]}),
-    "homes": lambda reader, view: reader.homes([object_id(3)]),
-    "wakes": lambda reader, view: reader.wakes(9, 9),
-    "quarantine": lambda reader, view: reader.quarantined_ids(COLLECTION, [object_id(3)]),
-    "in_force": lambda reader, view: reader.in_force(),
-}
-
-
 @pytest.mark.parametrize("name", REQUESTS)
 def test_no_request_scans_a_table(filled, client, store_factory, name):
     store, view, _ = filled
     database = client[f"{store_factory.prefix}_0"]
     database.command("profile", 2)
     with store.read() as reader:
-        REQUESTS[name](reader, view)
+        REQUESTS[name](reader, view, object_id(3), object_id(SIZE - 1, "tool"))
     database.command("profile", 0)
     seen = [each for each in database["system.profile"].find({"op": "query"}) if not each["ns"].endswith("system.profile")]
     assert seen

@@ -34,7 +34,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "version": [
         _index("by_object", "object", "collection", "version", "spec_version"),
         _index("by_collection", "collection", "_id"),
-        _index("by_edge", "collection", "edges", "_id"),
+        _index("by_edge", "edges", "collection", "_id"),
     ],
     "offer": [_index("by_giver", "giver", "version"), _index("by_version", "version")],
     "home": [],
