@@ -7,9 +7,9 @@ Times are instants in microseconds; ``until_at`` is exclusive.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from taxii_fed.core.levels import Level
@@ -188,12 +188,9 @@ def to_doc(value: Any) -> Any:
     if isinstance(value, Level):
         return str(value)
     if is_dataclass(value):
-        doc = {}
-        for each in fields(value):
-            item = getattr(value, each.name)
-            if item != (each.default_factory() if each.default_factory is not MISSING else each.default):
-                doc[each.name] = to_doc(item)
-        return doc
+        kind: Any = type(value)
+        present = ((name, getattr(value, name), default) for name, default in _defaults(kind))
+        return {name: to_doc(item) for name, item, default in present if item != default}
     if isinstance(value, dict):
         return {key: to_doc(item) for key, item in value.items()}
     if isinstance(value, tuple):
@@ -201,36 +198,60 @@ def to_doc(value: Any) -> Any:
     return value
 
 
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """Return the fields of a dataclass with their defaults, ``MISSING`` where one has none."""
+    return tuple(
+        (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(kind)
+    )
+
+
 T = TypeVar("T")
 
 
 def from_doc(kind: type[T], doc: Any) -> T:
-    """Return the value of ``kind`` that `to_doc` wrote. Raises ``TypeError``/``ValueError`` on anything else."""
-    value: T = _read(kind, doc)
+    """Return the value of ``kind`` that `to_doc` wrote. Raises ``TypeError``/``ValueError``/``KeyError`` on anything else."""
+    wanted: Any = kind
+    value: T = _reader(wanted)(doc)
     return value
 
 
+Read = Callable[[Any], Any]
+
+
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _read(kind: Any, doc: Any) -> Any:
-    origin = get_origin(kind)
+def _reader(kind: Any) -> Read:
+    """Return what reads a value of a kind: kinds are looked at once, documents all the time."""
+    origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        if doc is None:
-            return None
-        return _read(next(arm for arm in get_args(kind) if arm is not type(None)), doc)
+        some = _reader(next(arm for arm in arguments if arm is not type(None)))
+        return lambda doc: None if doc is None else some(doc)
     if kind is Level:
-        return Level[doc.replace("+", "_")]
+        return lambda doc: Level[doc.replace("+", "_")]
     if origin is tuple:
-        return tuple(_read(get_args(kind)[0], item) for item in doc)
+        each = _reader(arguments[0])
+        return lambda doc: tuple([each(item) for item in doc])
     if origin is dict:
-        return {key: _read(get_args(kind)[1], item) for key, item in doc.items()}
+        each = _reader(arguments[1])
+        return lambda doc: {key: each(item) for key, item in doc.items()}
     if is_dataclass(kind):
-        make: Any = kind
-        hints = _hints(make)
-        return make(**{key: _read(hints[key], item) for key, item in doc.items()})
+        return _fields_reader(kind)
+    return partial(_plain, kind)
+
+
+def _fields_reader(make: Any) -> Read:
+    """Return what reads a dataclass. Its fields are looked at when they are first met: a class may have fields of its own kind."""
+    readers: dict[str, Read] = {}
+
+    def read(doc: Any) -> Any:
+        for name in doc.keys() - readers.keys():
+            readers[name] = _reader(get_type_hints(make)[name])
+        return make(**{name: readers[name](item) for name, item in doc.items()})
+
+    return read
+
+
+def _plain(kind: type, doc: Any) -> Any:
     if not isinstance(doc, kind):
         raise TypeError(f"expected {kind.__name__}, found {doc!r}")
     return doc

@@ -20,7 +20,7 @@ from taxii_fed.core.errors import (
     StoreUnavailableError,
 )
 from taxii_fed.ports import Clock, Lease, Store, Writer
-from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, change, load
+from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, change, keep, load
 from taxii_fed.services.leases import take
 
 LEASE_SECONDS = 120.0
@@ -64,7 +64,7 @@ class Leased:
             state = load(writer, self.subscription)
             if (state.fence, state.epoch) != (self._lease.fence, self.state.epoch):
                 raise TakenOverError
-            self.state = change(writer, self.subscription, how)
+            self.state = keep(writer, self.subscription, how(state))
             if beside is not None:
                 beside(writer)
         return self.state

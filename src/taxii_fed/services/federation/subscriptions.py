@@ -151,7 +151,11 @@ def load(reader: Reader, subscription: Subscription) -> State:
 
 def change(writer: Writer, subscription: Subscription, how: Callable[[State], State]) -> State:
     """Change the state inside a transaction and return the new one."""
-    state = how(load(writer, subscription))
+    return keep(writer, subscription, how(load(writer, subscription)))
+
+
+def keep(writer: Writer, subscription: Subscription, state: State) -> State:
+    """Write the state of a subscription and return it."""
     writer.put_doc(STATE, subscription.name, to_doc(state))
     return state
 
