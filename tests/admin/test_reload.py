@@ -1,4 +1,4 @@
-"""A configuration is taken over whole or not at all, and what waits for `apply` says so (I6; design, "What is in force")."""
+"""A configuration is taken over whole or not at all, and what waits for `apply` says so (I6)."""
 
 from __future__ import annotations
 

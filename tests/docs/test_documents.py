@@ -1,5 +1,6 @@
 """What the documents say is held against the code."""
 
+import json
 import re
 from pathlib import Path
 
@@ -108,3 +109,32 @@ def test_every_metric_is_documented():
 def test_every_decision_is_listed():
     listed = set(re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (ROOT / "docs" / "adr" / "README.md").read_text()))
     assert {path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md")} == listed
+
+
+def test_the_sections_that_the_code_refers_to_are_there():
+    model = (ROOT / "docs" / "sharing-model.md").read_text()
+    sections = set(re.findall(r"^## (\d+)\. ", model, re.MULTILINE))
+    conventions = json.loads((ROOT / "tests" / "scenarios" / "sharing.json").read_text())["about"]["conventions"]
+    texts = [path.read_text() for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    named = {
+        word: {
+            number
+            for text in texts
+            for each in re.findall(rf"{word}s? ([\d, andto]+)", text)
+            for number in re.findall(r"\d+", each)
+        }
+        for word in ("sharing model, section", "convention")
+    }
+    assert named["sharing model, section"]
+    assert named["sharing model, section"] - sections == set()
+    assert named["convention"] - {each.split(".")[0] for each in conventions} == set()
+
+
+def test_the_parts_that_the_architecture_names_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:core|services|web|storage|peers|worker)\.[a-z_.]+)`", text))
+    here = ROOT / "src" / "taxii_fed"
+    assert named
+    assert [
+        each for each in named if not any((here / f"{each.replace('.', '/')}{end}").exists() for end in (".py", "/__init__.py"))
+    ] == []

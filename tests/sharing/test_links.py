@@ -1,4 +1,4 @@
-"""A change rule may ask for a link from the copy to its source (sharing-rule model, section 7)."""
+"""A change rule may ask for a link from the copy to its source (sharing model, section 7)."""
 
 from __future__ import annotations
 

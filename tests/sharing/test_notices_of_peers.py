@@ -1,4 +1,4 @@
-"""Withdrawal notices of taxii-fed peers are consumed at the door (sharing-rule model, section 8; I10)."""
+"""Withdrawal notices of taxii-fed peers are consumed at the door (sharing model, section 8; I10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes effect without apply: whatever moves no entry (design, "What is in force")."""
+"""What takes effect without apply: whatever moves no entry (docs/architecture.md, "What is in force")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed explain`, `view` and `ledger`: who gets what and why, and who has had it (design, section 5; I9, I10)."""
+"""`taxii-fed explain`, `view` and `ledger`: who gets what and why, and who has had it (I9, I10)."""
 
 from __future__ import annotations
 

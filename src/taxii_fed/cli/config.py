@@ -1,4 +1,4 @@
-"""`taxii-fed check` and `schema`: is the configuration good, and what may stand in it (design, section 5)."""
+"""`taxii-fed check` and `schema`: is the configuration good, and what may stand in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed connect`: what to send a party so that it can log in, read and write (design, section 5). Never a secret.
+"""`taxii-fed connect`: what to send a party so that it can log in, read and write. Never a secret.
 
 From the configuration alone, so that it also answers for a node that does not run yet.
 """

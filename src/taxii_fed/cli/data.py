@@ -1,4 +1,4 @@
-"""`taxii-fed import`, `export`, `backup`, `restore` and `rebuild`: files in and out, and the proof of I7 (design, section 5)."""
+"""`taxii-fed import`, `export`, `backup`, `restore` and `rebuild`: files in and out, and the proof of I7."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed plan` and `apply`: what a changed configuration would do, and doing it (design, section 5; I6)."""
+"""`taxii-fed plan` and `apply`: what a changed configuration would do, and doing it (I6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed peer`: look at a peer from here, and the switches of its subscriptions (design, section 5)."""
+"""`taxii-fed peer`: look at a peer from here, and the switches of its subscriptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed held`, `approve`, `quarantine` and `erase`: what waits for a person (design, section 5)."""
+"""`taxii-fed held`, `approve`, `quarantine` and `erase`: what waits for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed init`, `hash-password` and `token`: a new node, and secrets for a configuration (design, section 5)."""
+"""`taxii-fed init`, `hash-password` and `token`: a new node, and secrets for a configuration."""
 
 from __future__ import annotations
 

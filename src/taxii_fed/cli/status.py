@@ -1,4 +1,4 @@
-"""`taxii-fed status`: where the subscriptions and the readers stand, and what waits for a person (design, section 5)."""
+"""`taxii-fed status`: where the subscriptions and the readers stand, and what waits for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`taxii-fed sync` and `run`: pulling from peers, in the foreground (design, sections 5 and 6)."""
+"""`taxii-fed sync` and `run`: pulling from peers, in the foreground."""
 
 from __future__ import annotations
 

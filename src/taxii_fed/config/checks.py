@@ -1,4 +1,4 @@
-"""Mistakes between entries that may each be right: names and ids used twice, peers that are no party … (design, section 5).
+"""Mistakes between entries that may each be right: names and ids used twice, peers that are no party ….
 
 They are looked for in the raw tree, so that they are told together with all others.
 """

@@ -1,4 +1,4 @@
-"""Settings to what is in force: the part of a configuration that decides what goes out (design, "What is in force")."""
+"""Settings to what is in force: the part of a configuration that decides what goes out (docs/architecture.md, "What is in force")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How secrets and their hashes are read. A secret may not stand in the file itself, and no message repeats one (design, section 5)."""
+"""How secrets and their hashes are read. A secret may not stand in the file itself, and no message repeats one."""
 
 from __future__ import annotations
 

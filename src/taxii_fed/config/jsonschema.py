@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration, from the definitions that read it (design, section 5, ``schema``).
+"""The JSON Schema of the configuration, from the definitions that read it.
 
 What pydantic makes of the models is turned into what may stand in a file: descriptions come from the docstrings below the fields,
 defaults are written as an admin would, and any scalar may also be ``{env: NAME}`` or ``{file: PATH}``.

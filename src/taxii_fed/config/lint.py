@@ -1,4 +1,4 @@
-"""What is allowed but can hardly be meant: `check` warns of it (design, section 5, ``check``)."""
+"""What is allowed but can hardly be meant: `check` warns of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A configuration file to settings, or every mistake in it at once (design, section 5).
+"""A configuration file to settings, or every mistake in it at once.
 
 The files become one marked tree (`source`), the tree is read by type (`schema`), and each error that this gives is put back to the
 place in the file where it belongs.

@@ -1,4 +1,4 @@
-"""YAML text to marked values (design, section 5): composed to nodes, never constructed, so that no tag can make an object.
+"""YAML text to marked values: composed to nodes, never constructed, so that no tag can make an object.
 
 No scalar is interpreted here: `scalars` reads each by the type of its field.
 """

@@ -1,4 +1,4 @@
-"""Mistakes in configuration files, each with its place, and how they are shown (design, section 5).
+"""Mistakes in configuration files, each with its place, and how they are shown.
 
 A `Mark` is a stretch of one line of one file; a `Problem` is a mistake, or a warning, that starts there.
 """

@@ -1,4 +1,4 @@
-"""How one value is read: by the type of its field, never by its looks (design, section 5).
+"""How one value is read: by the type of its field, never by its looks.
 
 Each kind below is a function from what stands in the file to the typed value. It raises `mistake` for anything else, so that every
 message says what was expected; where it was found is added by `load`. Any value may be ``{env: NAME}`` or ``{file: PATH}``.

@@ -1,4 +1,4 @@
-"""The settings of a node: typed, frozen, read by `load` (design, section 5).
+"""The settings of a node: typed, frozen, read by `load`.
 
 The docstrings below the fields are what the reference and the JSON Schema say of them. Instants are microseconds since 1970,
 time spans seconds, sizes bytes, shares numbers from 0 to 1; paths are absolute.

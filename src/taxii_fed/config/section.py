@@ -1,4 +1,4 @@
-"""The base of all settings: every mistake of a mapping at once, unknown keys with the nearest known one (design, section 5)."""
+"""The base of all settings: every mistake of a mapping at once, unknown keys with the nearest known one."""
 
 from __future__ import annotations
 

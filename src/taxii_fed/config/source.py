@@ -1,4 +1,4 @@
-"""Configuration files, and what they include, to one tree of marked values (design, section 5)."""
+"""Configuration files, and what they include, to one tree of marked values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharing rules as they are written: two matchers and four verbs (design, section 5; sharing-rules model, section 3).
+"""Sharing rules as they are written: two matchers and four verbs (sharing model, section 3).
 
 The docstrings below the fields are what the reference and the JSON Schema say of them.
 """

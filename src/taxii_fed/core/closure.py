@@ -3,7 +3,7 @@
 Start with all that the rules allow and take away until nothing changes; then see which of the rest must be copies, and make them. Pure:
 what lies outside the region under judgement is asked of `Surroundings`.
 
-Answers steps 6 to 10 of the sharing-rule model's evaluation, its section 9, and conventions 7 to 12 and 14 of the scenarios.
+Answers steps 6 to 10 of the sharing model's evaluation, its section 9, and conventions 7 to 12 and 14 of the scenarios.
 """
 
 from __future__ import annotations

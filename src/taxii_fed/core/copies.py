@@ -1,4 +1,4 @@
-"""How derived copies are made: `core.derive` under the rules of each audience (sharing-rule model, sections 4 and 7).
+"""How derived copies are made: `core.derive` under the rules of each audience (sharing model, sections 4 and 7).
 
 What one audience's rules make of an object, the same rules make of it for the next: it is made, and found valid, once for all.
 """

@@ -1,4 +1,4 @@
-"""The inbound door: what becomes of one version that somebody brings (sharing-rule model, section 4 "Inbound"; design, "Home").
+"""The inbound door: what becomes of one version that somebody brings (sharing model, section 4 "Inbound").
 
 Pure: it is told what is known and answers with a ruling. Sizes, rates and JSON sanity were checked before.
 """

@@ -1,6 +1,6 @@
 """What the rules look at in one version of an object: read once from the object and from where it came.
 
-Answers the attribute table of the sharing-rule model (section 2) and conventions 3 and 8 of the scenarios.
+Answers the attribute table of the sharing model (section 2) and conventions 3 and 8 of the scenarios.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ _NOT_CLOSED = frozenset({"created_by_ref", "object_marking_refs"})
 def references_of(obj: Json) -> Iterator[Reference]:
     """Yield every reference that closure follows: each ``*_ref`` and ``*_refs`` at any depth.
 
-    Left out: ``created_by_ref``, which has a rule of its own, and markings, which are never cut (sharing-rule model, section 9).
+    Left out: ``created_by_ref``, which has a rule of its own, and markings, which are never cut (sharing model, section 9).
     """
     for key, value in obj.items():
         if key in _NOT_CLOSED or key == "granular_markings":

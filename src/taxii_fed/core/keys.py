@@ -1,7 +1,7 @@
 """Keys that follow from the node secret, and what is made with them: ids of derived copies, pseudonyms, marks, notices.
 
 Every use has a key of its own by HKDF-SHA256 (RFC 5869), so none can be computed from another. Without the secret an id can't be
-linked to its source (sharing-rule model, section 7).
+linked to its source (sharing model, section 7).
 """
 
 from __future__ import annotations

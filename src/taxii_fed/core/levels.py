@@ -1,4 +1,4 @@
-"""TLP levels and the marking definitions that stand for them (sharing-rule model, section 6; conventions 2 and 3).
+"""TLP levels and the marking definitions that stand for them (sharing model, section 6; conventions 2 and 3).
 
 TLP 1 and TLP 2.0 ids are aliases. The id decides; a body that claims a level under any other id is unknown.
 """
@@ -61,7 +61,7 @@ TLP2_IDS: dict[Level, str] = {level: f"marking-definition--{key}" for key, level
 def tlp_definition(marking_id: str) -> dict[str, object] | None:
     """Return the standard's own definition of a TLP marking id, or None where the id is no TLP id.
 
-    These are answered by id in every readable collection (design, section 5).
+    These are answered by id in every readable collection.
     """
     level = TLP_LEVELS.get(marking_id)
     if level is None:

@@ -1,4 +1,4 @@
-"""The ``derived-from`` relationship of a copy to its source, where the rules behind the copy ask for it (sharing-rule model, section 7).
+"""The ``derived-from`` relationship of a copy to its source, where the rules behind the copy ask for it (sharing model, section 7).
 
 It hands out the source's id, so it is off unless every change rule that made the copy says ``link: true``.
 """

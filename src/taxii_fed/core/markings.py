@@ -1,6 +1,6 @@
 """What a marking means to this node: a level, nothing (a plain statement), or unknown, which withholds.
 
-Answers convention 3 of the scenarios and section 6 of the sharing-rule model. The id decides, not the name.
+Answers convention 3 of the scenarios and section 6 of the sharing model. The id decides, not the name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Comparing a peer's manifest with what we hold of that peer: listed entries in, decisions out. No I/O.
 
 Pulling alone does not see everything: servers commit behind cursors that they have handed out, and TAXII does not tell of deletions. So
-at intervals the whole manifest is read (sharing-rule model, section 8; S21). Then
+at intervals the whole manifest is read (sharing model, section 8). Then
 
 - what is listed and not held is *missing*, and fetched by id;
 - what is held and not listed is *gone*, if the manifest was read to its end, and a second reading says the same of it;

@@ -1,4 +1,4 @@
-"""Sharing rules, parties and what is in force, as values (design, section 5; sharing-rules model, sections 2 and 3).
+"""Sharing rules, parties and what is in force, as values (sharing model, sections 2 and 3).
 
 Only data and its JSON form live here. What the rules *mean* is in `sharing` (one version, one class) and `closure` (references).
 Times are instants in microseconds; ``until_at`` is exclusive.
@@ -155,7 +155,7 @@ class CollectionTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """All that decides what goes out, kept in the store, one revision after the other (design, "What is in force")."""
+    """All that decides what goes out, kept in the store, one revision after the other (docs/architecture.md, "What is in force")."""
 
     node: str
     """The node's name."""

@@ -1,4 +1,4 @@
-"""What the rules of an audience say about one version: up to step 5 of the sharing-rule model's evaluation.
+"""What the rules of an audience say about one version: up to step 5 of the sharing model's evaluation.
 
 Rules held here: default deny; shares are OR-ed, vetoes and holds AND-ed; own and relayed ceilings; unmarked and unknown markings;
 custom types; dated rules; approvals. Left to others: edits (`core.derive`), the newest-version rule and references (`closure`).

@@ -67,7 +67,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Who offers a version. ``path`` holds opaque tokens of the nodes it came through (design, section 6)."""
+    """Who offers a version. ``path`` holds opaque tokens of the nodes it came through (docs/federation.md)."""
 
     key: int
     giver: str

@@ -1,4 +1,4 @@
-"""What is in force, decoded once per revision and process (design, "What is in force")."""
+"""What is in force, decoded once per revision and process (docs/architecture.md, "What is in force")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases of processes that are gone (design, section 6: any number of workers)."""
+"""Leases of processes that are gone (any number of workers may run)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Order of use: `merge_edits` and `profile` from the rules, `may_hit` and `edit` for one version, `cut_references` with what closure
 decided, `copy_id`, `finish`, `valid`.
-Answers the sharing-rule model, sections 3, 4 (outbound 6-8), 6, 7 and 9. Which object is withheld or referred to is not decided here.
+Answers the sharing model, sections 3, 4 (outbound 6-8), 6, 7 and 9. Which object is withheld or referred to is not decided here.
 """
 
 from taxii_fed.core.derive.checking import may_hit, scan, valid

@@ -1,4 +1,4 @@
-"""Taking properties out of an object: emptied containers go too, granular selectors follow (sharing-rule model, section 6)."""
+"""Taking properties out of an object: emptied containers go too, granular selectors follow (sharing model, section 6)."""
 
 from __future__ import annotations
 

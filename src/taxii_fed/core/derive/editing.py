@@ -1,6 +1,6 @@
 """All edits of one version in their fixed order: granular cut, drop, hide creator, pseudonymise, generalise, redact text.
 
-Answers the sharing-rule model, sections 3 and 4 (outbound, steps 6 and 7): what can't be done surely is a problem, never a guess.
+Answers the sharing model, sections 3 and 4 (outbound, steps 6 and 7): what can't be done surely is a problem, never a guess.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What change rules ask of one version, as one value (sharing-rule model, sections 3, 4 and 7)."""
+"""What change rules ask of one version, as one value (sharing model, sections 3, 4 and 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a derived copy is: its id, its creator, its marking (sharing-rule model, section 7; conventions 9 to 11)."""
+"""Who a derived copy is: its id, its creator, its marking (sharing model, section 7; conventions 9 to 11)."""
 
 from __future__ import annotations
 

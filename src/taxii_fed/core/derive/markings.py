@@ -1,4 +1,4 @@
-"""Granular markings: what a level above the ceiling, or an unknown marking, takes out (sharing-rule model, section 6; convention 7)."""
+"""Granular markings: what a level above the ceiling, or an unknown marking, takes out (sharing model, section 6; convention 7)."""
 
 from __future__ import annotations
 

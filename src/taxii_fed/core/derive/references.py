@@ -1,4 +1,4 @@
-"""What closure decided about references, carried out in one object (sharing-rule model, section 9; convention 8)."""
+"""What closure decided about references, carried out in one object (sharing model, section 9; convention 8)."""
 
 from __future__ import annotations
 

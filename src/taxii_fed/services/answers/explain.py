@@ -1,4 +1,4 @@
-"""Answers: what a party gets of an object and why, or why not; and who has an object (I9; sharing-rule model, sections 10 and 11).
+"""Answers: what a party gets of an object and why, or why not; and who has an object (I9; sharing model, sections 10 and 11).
 
 What is visible is read from the views. Why something is not is computed again, under the rules in force or under those of an earlier
 time: no decision against a release is stored.

@@ -1,4 +1,4 @@
-"""What a peer gave, where it went, and what was refused (I9, I10; sharing-rule model, section 11)."""
+"""What a peer gave, where it went, and what was refused (I9, I10; sharing model, section 11)."""
 
 from __future__ import annotations
 

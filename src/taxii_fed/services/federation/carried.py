@@ -1,4 +1,4 @@
-"""Objects of a peer with what a taxii-fed node says beside them in its manifest (design, section 6).
+"""Objects of a peer with what a taxii-fed node says beside them in its manifest (docs/federation.md).
 
 A peer is looked at once: where its manifest carries `FED_PROPERTY` for us, the page of the manifest that belongs to each page of objects is
 asked for, too, and the two are joined.

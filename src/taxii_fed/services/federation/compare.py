@@ -1,4 +1,4 @@
-"""Comparing a subscription with the peer's whole manifest (design, section 6; S21).
+"""Comparing a subscription with the peer's whole manifest (docs/federation.md).
 
 Four steps, each resumable: *read* the manifest to its end, a document of the store a page; *fetch* by id what is missing; *judge* what is
 gone; *confirm* by a second reading, and only then take away, behind the removal guard. A manifest that can't be read to its end, or is

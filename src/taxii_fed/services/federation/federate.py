@@ -1,4 +1,4 @@
-"""Federation: one pull of one subscription, and one comparison (design, section 6).
+"""Federation: one pull of one subscription, and one comparison (docs/federation.md).
 
 A pull goes page by page. A page is offered at the door, which makes it durable; then the place moves, in the state of the subscription.
 What happens between the two, or to the worker, at worst offers a page twice, and that changes nothing (I4, I5). How to read a server of

@@ -81,7 +81,7 @@ def on_offer(store: Store, giver: Giver, collection: CollectionTerms) -> Iterato
 
 
 def kept_alive_by_us(store: Store, keys: Sequence[int], token: str) -> list[int]:
-    """Return those versions that are offered only by way of this very node, which keeps nothing alive (design, section 6)."""
+    """Return those versions that are offered only by way of this very node, which keeps nothing alive (docs/federation.md)."""
     with store.read() as reader:
         offers = reader.offers(keys)
     return [key for key in keys if all(token in offer.path for offer in offers.get(key, ()))]

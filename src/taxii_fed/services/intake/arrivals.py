@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """One object of a pulled page, with what a taxii-fed peer says of it (design, section 6)."""
+    """One object of a pulled page, with what a taxii-fed peer says of it (docs/federation.md)."""
 
     received: Received
     jurisdiction: str = ""

@@ -1,4 +1,4 @@
-"""The stronger delete, for an order to erase (sharing-rule model, section 8)."""
+"""The stronger delete, for an order to erase (sharing model, section 8)."""
 
 from __future__ import annotations
 

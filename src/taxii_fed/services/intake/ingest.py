@@ -1,7 +1,7 @@
 """What comes in: published here, or offered by a peer. The transaction boundary of everything that arrives or goes.
 
 An envelope or a pulled page is judged at the door, stored as received (I3) and settled into views in one transaction, or in several
-bounded ones in its order when it is large (design, section 3). What the giver may not see never shows in what it is told (I1).
+bounded ones in its order when it is large (docs/architecture.md). What the giver may not see never shows in what it is told (I1).
 """
 
 from __future__ import annotations

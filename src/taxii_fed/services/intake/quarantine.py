@@ -1,4 +1,4 @@
-"""What was kept apart at the door, until a person takes it in or drops it (sharing-rule model, section 4 "Inbound")."""
+"""What was kept apart at the door, until a person takes it in or drops it (sharing model, section 4 "Inbound")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects of files in, and collections or views out, whatever their size (design, `import` and `export`; I3, I4)."""
+"""Objects of files in, and collections or views out, whatever their size (I3, I4)."""
 
 from __future__ import annotations
 

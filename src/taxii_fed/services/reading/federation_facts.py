@@ -1,4 +1,4 @@
-"""What a taxii-fed peer is told beside a manifest entry: origin's jurisdiction, level after overlays, path (design, section 6)."""
+"""What a taxii-fed peer is told beside a manifest entry: origin's jurisdiction, level after overlays, path (docs/federation.md)."""
 
 from __future__ import annotations
 

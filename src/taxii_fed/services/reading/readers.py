@@ -1,4 +1,4 @@
-"""Who reads, how far each has come, and when it was last seen (design, `status`)."""
+"""Who reads, how far each has come, and when it was last seen."""
 
 from __future__ import annotations
 

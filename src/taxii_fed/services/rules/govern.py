@@ -1,4 +1,4 @@
-"""What is in force, and how it changes without anything leaking on the way (design, "What is in force", `plan` and `apply`; I6).
+"""What is in force, and how it changes without anything leaking on the way (docs/architecture.md, "What is in force"; I6).
 
 A change goes in four steps, each in bounded transactions, and can be taken up by any process after a crash:
 

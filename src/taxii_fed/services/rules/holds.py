@@ -1,4 +1,4 @@
-"""What waits for a person, and for a time: holds, and their approval (sharing-rule model, section 3)."""
+"""What waits for a person, and for a time: holds, and their approval (sharing model, section 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a changed configuration would do, for whom, before it does it; and the proof that nothing is amiss (design, `plan`, I7)."""
+"""What a changed configuration would do, for whom, before it does it; and the proof that nothing is amiss (I7)."""
 
 from __future__ import annotations
 

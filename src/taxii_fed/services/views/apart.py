@@ -11,7 +11,7 @@ from taxii_fed.ports import Reader
 def kept_back(reader: Reader, collection: str, object_ids: Collection[str]) -> set[str]:
     """Return those ids that lie in quarantine for what they are: marked above what is accepted of their giver.
 
-    They count as withheld (convention 8). What lies there for who sent it changes no view (sharing-rule model, section 4 "Inbound", 2
+    They count as withheld (convention 8). What lies there for who sent it changes no view (sharing model, section 4 "Inbound", 2
     and 3): else whoever sends an object under any id could cut it out of all that others have to say.
     """
     return {

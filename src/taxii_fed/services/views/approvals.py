@@ -1,4 +1,4 @@
-"""What people let go past a hold, as far as it still stands (sharing-rule model, section 3).
+"""What people let go past a hold, as far as it still stands (sharing model, section 3).
 
 An approval is for what a version held when a person looked at it. A version that went and comes again may hold something else under
 the same date, so it waits for a person again; who said what before stays on record.

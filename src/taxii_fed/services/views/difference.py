@@ -1,7 +1,7 @@
 """The difference between what a view holds and what it should hold, as a change with ranks and versions in place.
 
 Held here: no (id, modified) ever goes out with two contents, a later copy has a later ``modified``, and what becomes the newest again gets
-a new date (sharing-rule model, sections 7 and 8).
+a new date (sharing model, sections 7 and 8).
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _ranked(
     held: Sequence[Entry],
     fresh: Collection[str],
 ) -> Change:
-    """Return the change with every rank in place. What becomes the newest again gets a new date (sharing-rule model, section 8)."""
+    """Return the change with every rank in place. What becomes the newest again gets a new date (sharing model, section 8)."""
     affected = {entry.id for entry in held} | {
         opening.id
         for opening in openings

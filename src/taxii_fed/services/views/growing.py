@@ -1,7 +1,7 @@
 """How far a change reaches in a collection: the objects whose answer may change when something is touched.
 
 What was touched, what refers to it (to any depth, unless nobody's picture of it changes), and what is visible only while something
-visible names it. An addition so costs what is connected to it (sharing-rule model, section 9).
+visible names it. An addition so costs what is connected to it (sharing model, section 9).
 """
 
 from __future__ import annotations

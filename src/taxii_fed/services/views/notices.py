@@ -1,4 +1,4 @@
-"""Withdrawal notices: TAXII has no tombstone, so the readers who held an object are told by a note (sharing-rule model, section 8).
+"""Withdrawal notices: TAXII has no tombstone, so the readers who held an object are told by a note (sharing model, section 8).
 
 A notice is a ``note`` of the node's identity with the label ``withdrawn``. It names nothing but the ids that the reader already
 held, goes only into views that held them (I10), is revoked when what it names returns, and goes after 90 days.

@@ -1,4 +1,4 @@
-"""Pages of a view: ranges of one index, in order, and then the bodies by their keys (design, section 8).
+"""Pages of a view: ranges of one index, in order, and then the bodies by their keys.
 
 The plain poll is one range of ``listed``. Filters on rank or type are several ranges of ``by_standing`` or ``by_type``, which MongoDB
 merges in order; where there would be too many, types are looked at entry by entry. A filter on ids looks at the entries of those ids.

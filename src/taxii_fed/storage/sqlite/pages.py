@@ -1,4 +1,4 @@
-"""Pages of a view: each one statement, and no statement that looks at more entries than it gives (design, section 8).
+"""Pages of a view: each one statement, and no statement that looks at more entries than it gives.
 
 Four ways lead to a page. The plain poll is one range of ``entry_listed``; all versions,
 which peers pull, are that and one of ``entry_older``. Filters on rank, edition or type make several ranges,
