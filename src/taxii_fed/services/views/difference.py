@@ -24,6 +24,8 @@ RENEWED = "newest-again"
 CHANGED = "changed"
 DELETED = "deleted-at-origin"
 
+NO_NAMES: Mapping[str, str] = {}
+
 _MILLISECOND = 1000
 _LATER = 1 << 62
 """Stands for the stamp of an opening, which comes after all that a view holds."""
@@ -37,14 +39,16 @@ def difference(
     *,
     event: str,
     fresh: Collection[str],
+    names: Mapping[str, str] = NO_NAMES,
 ) -> tuple[Change, list[tuple[str, int, bytes]]]:
     """Return the change that brings ``live`` entries (by source) to the ``results``, and the derived versions to be noted as given.
 
     ``event`` says why entries end where that is not the decision's own reason. ``fresh`` are sources that had no version before.
+    ``names``: what the view calls rules that the results name.
     """
     wanted = {result.key: result for rows in results.values() for result in rows if result.visible}
     held = [entry for rows in live.values() for entry in rows]
-    copies = _Copies(writer, view, results, [result for result in wanted.values() if result.content is not None])
+    copies = _Copies(writer, view, results, names, [result for result in wanted.values() if result.content is not None])
     ended: dict[int, str] = {}
     if held:
         why = {result.key: result.reason for rows in results.values() for result in rows}
@@ -66,9 +70,17 @@ def difference(
 class _Copies:
     """Versions of derived copies: no (id, modified) ever goes out with two contents, and a later copy has a later ``modified``."""
 
-    def __init__(self, writer: Writer, view: View, results: Mapping[str, Sequence[Result]], copies: Sequence[Result]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        view: View,
+        results: Mapping[str, Sequence[Result]],
+        names: Mapping[str, str],
+        copies: Sequence[Result],
+    ) -> None:
         self._writer = writer
         self._results = results
+        self._names = names
         ids = {result.given_id for result in copies}
         self._given = writer.given(ids) if ids else {}
         self._last = writer.last_given(view.id, ids) if ids else {}
@@ -104,7 +116,7 @@ class _Copies:
             source=result.source or facts.id,
             source_key=result.key,
             rank=Rank(),
-            rule=result.rule,
+            rule=self._names.get(result.rule, result.rule),
             reasons=result.reasons,
         )
         if result.content is None:

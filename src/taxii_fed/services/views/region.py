@@ -14,6 +14,7 @@ from taxii_fed.core.copies import AudienceCopier, Workshop
 from taxii_fed.core.facts import Use
 from taxii_fed.core.keys import Keys
 from taxii_fed.ports import View, Writer
+from taxii_fed.services.views.alike import Alike, alike
 from taxii_fed.services.views.growing import Growing, leans_on_others
 from taxii_fed.services.views.hidden_creators import HiddenCreators
 from taxii_fed.services.views.judges import Judges
@@ -70,6 +71,10 @@ class Region:
         self._outside = Outside(self._keys, self._loaded, self._views, objects, self.fresh)
         self._plain = Plain(self._loaded, self._judges, objects)
         self._hidden = HiddenCreators(self._loaded, self._judges, objects, self._touched, self.fresh)
+
+    def alike(self) -> list[Alike]:
+        """Return the views in groups for which `close` gives the same; it need be asked for the first of each only."""
+        return alike(self._loaded, self._objects, self._outside, self._views)
 
     def close(self, view: View, audiences: Sequence[Audience]) -> dict[str, list[Result]]:
         """Return the results of the region for one view: what passes all audiences alike."""

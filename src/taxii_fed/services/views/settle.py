@@ -70,14 +70,15 @@ class Settler:
         region = Region(self.keys, loaded, views, set(touched), frozenset(arrived or ()), frozenset(unchanged))
         objects = region.grow(writer)
         live = writer.live([view.id for view, _ in views], objects - region.fresh)
-        for view, audiences in views:
-            results = region.close(view, audiences)
-            rows = live.get(view.id, {})
-            change, given = difference(writer, view, results, rows, event=event, fresh=region.fresh)
-            if notify:
-                change = self._told(writer, loaded, view, change, rows, region.fresh)
-            writer.change(view.id, change)
-            writer.note_given(given)
+        for group in region.alike():
+            results = region.close(group.views[0], group.audiences)
+            for view, names in zip(group.views, group.names, strict=True):
+                rows = live.get(view.id, {})
+                change, given = difference(writer, view, results, rows, event=event, fresh=region.fresh, names=names)
+                if notify:
+                    change = self._told(writer, loaded, view, change, rows, region.fresh)
+                writer.change(view.id, change)
+                writer.note_given(given)
         for name, hidden in region.moved_hidden():
             writer.put_doc(HIDDEN, name, hidden)
         if region.wakes:
