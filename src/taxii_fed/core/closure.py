@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from itertools import compress
 from typing import Protocol
 
@@ -19,62 +18,8 @@ from taxii_fed.core.derive import Edited, cut_language
 from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Json, Use, facts_of
 from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.links import LINKED
+from taxii_fed.core.results import ABSENT, Candidate, Face, Kind, Result
 from taxii_fed.core.sharing import Judge, Outcome, Reason, Verdict
-
-
-class Kind(Enum):
-    """What a reference finds at its target."""
-
-    ABSENT = "absent"
-    """Withheld by decision, quarantined or withdrawn."""
-    ORIGINAL = "original"
-    DERIVED = "derived"
-    UNSEEN = "unseen"
-    """Never in this collection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """What an object looks like to those that refer to it; ``id`` is the id that it goes out under."""
-
-    kind: Kind
-    id: str = ""
-
-
-ABSENT = Face(Kind.ABSENT)
-UNSEEN = Face(Kind.UNSEEN)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One accepted version under judgement. ``key`` is the store's."""
-
-    key: int
-    facts: Facts
-    obj: Json
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one version comes to. ``content`` is None where the original goes out; ``because`` names the reference that decided.
-
-    ``changes`` names the change rules that edited it, or that asked for what can't be done surely.
-    ``source`` is set in the result of a link: the id of the object whose copy it links (`core.links`); its ``key`` is then negative.
-    """
-
-    key: int
-    facts: Facts
-    visible: bool
-    given_id: str = ""
-    content: Json | None = None
-    rule: str = ""
-    reason: str = ""
-    reasons: tuple[str, ...] = ()
-    because: str = ""
-    wake_at: int | None = None
-    held: bool = False
-    source: str = ""
-    changes: tuple[str, ...] = ()
 
 
 class Surroundings(Protocol):

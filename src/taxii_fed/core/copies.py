@@ -11,7 +11,7 @@ from functools import partial
 
 from taxii_fed.core import derive
 from taxii_fed.core.audience import Audience
-from taxii_fed.core.closure import Candidate, Copy
+from taxii_fed.core.closure import Copy
 from taxii_fed.core.derive import Edited, Edits
 from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Json
 from taxii_fed.core.jsontext import dumps
@@ -19,6 +19,7 @@ from taxii_fed.core.keys import Keys
 from taxii_fed.core.levels import Level
 from taxii_fed.core.links import link_of
 from taxii_fed.core.markings import Meanings, Word
+from taxii_fed.core.results import Candidate
 from taxii_fed.core.rules import Change
 from taxii_fed.core.sharing import Reason, Verdict
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from taxii_fed.core.audience import audience_of
-from taxii_fed.core.closure import Result
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.markings import unknown
+from taxii_fed.core.results import Result
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.core.sharing import Reason
 from taxii_fed.ports import Clock, Consent, DoorEvent, Entry, Quarantined, Reader, Store

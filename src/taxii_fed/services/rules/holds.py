@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from taxii_fed.core.audience import Audience, audience_of
-from taxii_fed.core.closure import Candidate
 from taxii_fed.core.errors import NotFoundError, RefusedError
+from taxii_fed.core.results import Candidate
 from taxii_fed.core.rules import CollectionTerms, Hold, InForce, What
 from taxii_fed.core.sharing import Judge, Outcome
 from taxii_fed.core.timestamps import parse_rfc3339

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from taxii_fed.core import jsontext
 from taxii_fed.core.audience import NOBODY, Audience, audience_of
-from taxii_fed.core.closure import Result
 from taxii_fed.core.keys import Keys
+from taxii_fed.core.results import Result
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.ports import Clock, Entry, Reader, Store
 from taxii_fed.services.inforce import InForceCache, same_for_all

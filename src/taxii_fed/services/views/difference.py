@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from taxii_fed.core import jsontext
 from taxii_fed.core.canonical import digest
-from taxii_fed.core.closure import Result
 from taxii_fed.core.facts import OBSERVABLE_TYPES, Json
 from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.markings import strictest
 from taxii_fed.core.query import Rank, ranks
+from taxii_fed.core.results import Result
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix
 from taxii_fed.ports import Change, Entry, Opening, Reader, View, Writer
 

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from taxii_fed.core.audience import Audience
-from taxii_fed.core.closure import Candidate
 from taxii_fed.core.facts import Use
 from taxii_fed.core.levels import TLP_LEVELS
+from taxii_fed.core.results import Candidate
 from taxii_fed.core.sharing import Outcome
 from taxii_fed.ports import Entry, View, Writer
 from taxii_fed.services.views.judges import Judges

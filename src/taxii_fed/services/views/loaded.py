@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from taxii_fed.core import jsontext
-from taxii_fed.core.closure import Candidate
 from taxii_fed.core.facts import Json, facts_of
 from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.markings import Meanings
+from taxii_fed.core.results import Candidate
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.ports import Reader, Version
 from taxii_fed.services import vouching

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from taxii_fed.core.audience import Audience
-from taxii_fed.core.closure import ABSENT, UNSEEN, Candidate, Face, Kind, Result
 from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Use, uses_of
+from taxii_fed.core.results import ABSENT, UNSEEN, Candidate, Face, Kind, Result
 from taxii_fed.core.sharing import Judge, Outcome, Reason, Verdict
 from taxii_fed.ports import View
 from taxii_fed.services.views.growing import leans_on_others

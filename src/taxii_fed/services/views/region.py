@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from taxii_fed.core.audience import Audience
-from taxii_fed.core.closure import UNSEEN, Face, Result, close
+from taxii_fed.core.closure import close
 from taxii_fed.core.copies import AudienceCopier, Workshop
 from taxii_fed.core.facts import Use
 from taxii_fed.core.keys import Keys
+from taxii_fed.core.results import UNSEEN, Face, Result
 from taxii_fed.ports import View, Writer
 from taxii_fed.services.views.alike import Alike, alike
 from taxii_fed.services.views.growing import Growing, leans_on_others

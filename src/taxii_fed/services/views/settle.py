@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from taxii_fed.core.audience import NOBODY, Audience, audience_of
-from taxii_fed.core.closure import Candidate
 from taxii_fed.core.keys import Keys
+from taxii_fed.core.results import Candidate
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from taxii_fed.core import jsontext
 from taxii_fed.core.audience import Audience
 from taxii_fed.core.canonical import digest
-from taxii_fed.core.closure import Result
 from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.query import ranks
+from taxii_fed.core.results import Result
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.ports import Entry, Reader, View
 from taxii_fed.services.views.difference import preference_of
