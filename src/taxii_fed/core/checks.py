@@ -19,6 +19,8 @@ from taxii_fed.core.timestamps import parse_stix
 
 MAX_DEPTH = 100
 MAX_MEMBERS = 1000
+MAX_PATTERN = 100_000
+"""Characters of a pattern that is parsed: with more it would take many seconds, in the transaction that takes the pattern in."""
 
 _TYPE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -78,6 +80,9 @@ def check_strict(value: dict[str, Any]) -> str:
     astray = [name for each in granular for name in each["selectors"] if resolve(value, name) is None]
     if astray:
         return f"granular_markings: {astray[0]!r} selects nothing"
+    pattern = value.get("pattern")
+    if isinstance(pattern, str) and len(pattern) > MAX_PATTERN:
+        return f"pattern: longer than {MAX_PATTERN} characters, too long to be checked"
     value = {name: item for name, item in value.items() if name != "granular_markings"}
     spec_version = value.get("spec_version") or ("2.1" if value["type"] in OBSERVABLE_TYPES else "2.0")
     try:

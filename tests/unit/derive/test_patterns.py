@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stix2patterns.validator import run_validator
 
+from taxii_fed.core.checks import MAX_PATTERN
 from taxii_fed.core.derive import edit
 from taxii_fed.core.derive.comparisons import comparisons, is_plain
 from taxii_fed.core.derive.parsing import parse
@@ -314,3 +315,18 @@ def test_a_plain_pattern_is_read_as_the_parser_reads_it(pattern):
     if is_plain(pattern):
         assert run_validator(pattern, "2.1") == []
         assert comparisons(pattern) == parse(pattern)
+
+
+def test_a_pattern_too_long_to_be_parsed_is_withheld_where_it_may_hold_an_address():
+    tests = [f"file:size > {number}" for number in range(MAX_PATTERN // 15)]
+    long = f"[{' OR '.join(tests)}]"
+    assert rewritten_or_problem(long) == long
+    assert rewritten_or_problem(f"[{' OR '.join(tests)} OR ipv4-addr:value = '198.51.100.23']") == "untransformable"
+    plain = " OR ".join(["[ipv4-addr:value = '198.51.100.23']"] * (MAX_PATTERN // 20))
+    assert rewritten_or_problem(plain) == plain.replace("= '198.51.100.23'", "ISSUBSET '198.51.100.0/24'")
+
+
+def rewritten_or_problem(pattern):
+    """As `rewritten`, without a second opinion, which takes long."""
+    done = edit(indicator(pattern), edits(GENERALISE), KEYS)
+    return done.problem or done.obj["pattern"]

@@ -232,6 +232,10 @@ def test_the_strict_check_reads_the_pattern():
     assert check_strict(indicator(pattern="[ipv4-addr:value = ")).startswith("not valid STIX 2.1: Invalid value for Indicator")
 
 
+def test_the_strict_check_does_not_parse_a_pattern_without_end():
+    assert "too long to be checked" in check_strict(indicator(pattern="[a:b = 'c'] AND " * 10_000 + "[a:b = 'c']"))
+
+
 def test_the_strict_check_asks_for_what_stix_requires():
     assert "pattern" in check_strict(indicator(pattern=...))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from taxii_fed.core.checks import check_strict
+from taxii_fed.core.checks import MAX_PATTERN, check_strict
 from taxii_fed.core.derive.addresses import find_addresses
 from taxii_fed.core.derive.comparisons import is_plain
 from taxii_fed.core.derive.cutting import Json, leaves
@@ -98,10 +98,12 @@ def valid(obj: Json) -> str:
     return check_strict(obj)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _pattern_problem(pattern: str) -> str:
     if is_plain(pattern):
         return ""
+    if len(pattern) > MAX_PATTERN:
+        return f"pattern is longer than {MAX_PATTERN} characters"
     from stix2patterns.validator import run_validator  # noqa: PLC0415 — as long to load as hundreds of plain patterns to judge
 
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from taxii_fed.core.checks import MAX_PATTERN
 from taxii_fed.core.derive.spans import Span
 
 
 class PatternError(Exception):
-    """A pattern that can't be parsed."""
+    """A pattern that can't be parsed, or is too long for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ def comparisons(pattern: str) -> list[Comparison]:
     """Return the comparisons of ``pattern`` in order, ``EXISTS`` left out. Raises `PatternError`."""
     if is_plain(pattern):
         return [_plain(match) for match in _TEST.finditer(pattern)]
+    if len(pattern) > MAX_PATTERN:
+        raise PatternError(f"longer than {MAX_PATTERN} characters")
     from taxii_fed.core.derive.parsing import parse  # noqa: PLC0415 — most nodes see plain patterns only, and the parser is slow to load
 
     return parse(pattern)

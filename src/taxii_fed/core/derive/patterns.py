@@ -56,7 +56,8 @@ def rewrite(pattern: str, edits: Edits, keys: Keys) -> tuple[str, frozenset[str]
         return pattern, frozenset()
     if not (_WORTH_PARSING.search(pattern) or find_addresses(pattern) or find_mail(pattern)):
         return pattern, frozenset()
-    result, reasons = _rewrite(pattern, (edits.generalise_v4, edits.generalise_v6), mail_key, keys)
+    rewritten = _remembered if len(pattern) <= _REMEMBERED_LENGTH else _rewrite
+    result, reasons = rewritten(pattern, (edits.generalise_v4, edits.generalise_v6), mail_key, keys)
     # What is remembered may be an equal string; callers go by identity.
     return (pattern if result == pattern else result), reasons
 
@@ -96,7 +97,6 @@ def _may_be_octets(numbers: str) -> bool:
     return len(values) > 3 and max(values) < 256
 
 
-@lru_cache(maxsize=4096)
 def _rewrite(pattern: str, prefixes: Prefixes, mail_key: str, keys: Keys) -> tuple[str, frozenset[str]]:
     generalises = prefixes != (None, None)
     try:
@@ -109,6 +109,10 @@ def _rewrite(pattern: str, prefixes: Prefixes, mail_key: str, keys: Keys) -> tup
     result = substitute(pattern, networks + pseudonyms)
     _require_clean(result, prefixes, mail_key)
     return result, frozenset((["ip-generalised"] if networks else []) + (["email-pseudonymised"] if pseudonyms else []))
+
+
+_REMEMBERED_LENGTH = 4000
+_remembered = lru_cache(maxsize=4096)(_rewrite)
 
 
 # -- IP addresses -----------------------------------------------------------------------------------------------------------------
