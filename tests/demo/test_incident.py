@@ -87,3 +87,14 @@ def test_what_is_not_there_once_is_not_edited(tmp_path, before):
     with pytest.raises(DemoError, match="should have once"):
         node.edit(before, "up_to: CLEAR")
     assert node.config.read_text() == text
+
+
+def test_a_node_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path):
+    node = lay_out(tmp_path, NOW)["us-isac"]
+    (node.folder / "node.key").unlink()
+    node.start("serve", "--workers", "1")
+    try:
+        with pytest.raises(DemoError, match=r"us-isac ended by itself. Its log ends with:\n(.*\n)*.*no such file: .*node\.key"):
+            node.await_ready()
+    finally:
+        node.stop()

@@ -44,7 +44,7 @@ def test_the_readme_makes_runs_and_asks_a_node(tmp_path, commands):
     export = 'export TAXII_FED_CONFIG="$PWD/my-hub/taxii-fed.yaml"\n'
     told = _run(
         export
-        + publish.replace("taxii-fed run &", "taxii-fed run & trap 'kill $!; wait $! || true' EXIT")
+        + publish.replace("my-hub.log &", "my-hub.log & trap 'kill $!; wait $! || true' EXIT")
         + read.replace("what init printed", password),
         tmp_path,
     )

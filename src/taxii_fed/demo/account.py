@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,9 +20,8 @@ ORIGINAL, COPY, HELD, WITHHELD, ABSENT = "original", "copy", "held", "withheld",
 
 _LEGEND = "● as published   ◐ as an edited copy   ⏸ on hold   – withheld   ○ gone   (blank) not at this node"
 _MARGIN = 3
-_FIXED = len("course-of-action") + len("AMBER+STRICT") + 6
-"""What the columns beside the name of an object take, with the space between them."""
-
+_NARROWEST, _WIDEST = 20, 44
+_MOST_NAMES = 6
 _SIGNS = {ORIGINAL: ("●", "green"), COPY: ("◐", "yellow"), HELD: ("⏸", "magenta"), WITHHELD: ("–", "dim"), ABSENT: ("", "")}
 
 _SENTENCES: dict[str, str] = {
@@ -102,8 +100,11 @@ class Account:
         if not text.plain:
             self._console.print()
             return
-        indent = len(text.plain) - len(text.plain.lstrip())
-        self._console.print(Padding(text[indent:], (0, 0, 0, _MARGIN + indent), expand=False))
+        inner = len(text.plain) - len(text.plain.lstrip())
+        margin = " " * (_MARGIN + inner)
+        for part in text[inner:].wrap(self._console, max(self._console.width - len(margin), _NARROWEST)):
+            part.rstrip()
+            self._console.print(Text(margin) + part, soft_wrap=True)
 
     def command(self, line: str) -> None:
         """Write a command to be copied: in one line, however wide."""
@@ -126,9 +127,12 @@ class Account:
     def matrix(self, objects: Sequence[Json], columns: Columns, before: Columns | None = None) -> None:
         """Write one line an object and one column a reader; with ``before``, what changed since then."""
         heads = [reader.replace("-", "-\n") for reader in columns]
-        taken = _FIXED + sum(2 + max(map(len, head.split("\n"))) for head in heads)
+        columns_beside = [[value["type"] for value in objects], [str(level_of(value)) for value in objects]]
+        columns_beside += [head.split("\n") for head in heads]
+        taken = sum(2 + max(map(len, texts)) for texts in columns_beside)
+        widest = max(_NARROWEST, min(_WIDEST, self._console.width - taken - 2))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("object", max_width=max(20, min(44, self._console.width - taken)), no_wrap=True, overflow="ellipsis")
+        table.add_column("object", max_width=widest, no_wrap=True, overflow="ellipsis")
         table.add_column("type", no_wrap=True)
         table.add_column("TLP", no_wrap=True)
         for head in heads:
@@ -154,7 +158,8 @@ class Account:
             for (reason, rule), names in together.items():
                 sentence = _SENTENCES.get(reason, reason)
                 by = f' (rule "{rule}")' if rule else ""
-                self.say(f"  {sentence}{by}: {'; '.join(names)}")
+                more = f"; and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+                self.say(f"  {sentence}{by}: {'; '.join(names[:_MOST_NAMES])}{more}")
 
     def legend(self) -> None:
         """Say what the signs mean."""

@@ -30,10 +30,11 @@ START_SECONDS = 30.0
 _PORT = "port_"
 _PRESS_CONFERENCE = "time_press_conference"
 _DAY = 86_400_000_000
+_LAST_LINES = 12
 
 
 class DemoError(TaxiiFedError):
-    """A node of the demo did not do what it should; the message says which and where its log is."""
+    """A node of the demo did not do what it should; the message says which, and how its log ends."""
 
 
 @dataclass(slots=True)
@@ -116,13 +117,13 @@ class Node:
         while time.monotonic() < deadline:
             for process in self.processes:
                 if process.poll() is not None:
-                    raise DemoError(f"{self.name} ended by itself; see {self.log}")
+                    raise DemoError(f"{self.name} ended by itself. {self._end_of_log()}")
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):  # noqa: S310 — our own loopback server
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
-        raise DemoError(f"{self.name} was not ready in time; see {self.log}")
+        raise DemoError(f"{self.name} was not ready in {START_SECONDS:.0f} seconds. {self._end_of_log()}")
 
     def stop(self) -> None:
         """End its processes, the last one first, and wait for them."""
@@ -135,6 +136,11 @@ class Node:
                 process.kill()
                 process.wait()
         self.processes.clear()
+
+    def _end_of_log(self) -> str:
+        """Return the end of the log in words: the folder may be gone by the time that somebody looks."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()[-_LAST_LINES:] if self.log.exists() else []
+        return "\n  ".join(["Its log ends with:", *lines]) if lines else "It logged nothing."
 
     def _line(self, command: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-m", "taxii_fed", "--config", str(self.config), *command]

@@ -21,8 +21,8 @@ from taxii_fed.demo.reading import Poller, Reader, delete, post
 
 MOST_ROUNDS = 8
 WAIT_SECONDS = 60.0
-_EMBARGO = 5_000_000
-"""How long the embargo still lasts once its end was moved up, in µs."""
+_EMBARGO = 3_000_000
+"""How long the embargo still lasts at least once its end was moved up, in µs; more, where commands take long."""
 
 _READERS = {
     "hk-hub": ("pearl-bank", "peak-insurance", "monetary-regulator"),
@@ -46,6 +46,8 @@ class Story:
         self._told: dict[str, Columns] = {}
         self._readers = [Reader(nodes[name], party) for name, parties in _READERS.items() for party in parties]
         self._begun = time.monotonic()
+        self._command = 0
+        """How long a command takes on this machine, in µs."""
 
     def tell(self) -> bool:
         """Let everything happen and return whether all checks hold. The nodes must be up. Raises `DemoError`."""
@@ -90,7 +92,9 @@ class Story:
         for posted in self._incident.second_wave():
             self._post(posted)
         hub = self._nodes["hk-hub"]
+        begun = time.monotonic_ns()
         self._account.run(hub, "approve", self._incident.id("report", "takedown"), "--to", "monetary-regulator")
+        self._command = (time.monotonic_ns() - begun) // 1000
         self._account.say("")
         delete(self._nodes["us-isac"], "prairie-bank", "banking", self._incident.id("threat-actor", "paper lantern"))
         self._federate("--reconcile")
@@ -102,8 +106,8 @@ class Story:
         tell = self._account
         tell.chapter(
             "An embargo opens by itself",
-            "EU FI-CSIRT holds its advisory until tomorrow's press conference. That is moved up: the duty officers edit",
-            "the date in their configuration, look at what that would do, and put it in force. Nobody touches the advisory.",
+            "EU FI-CSIRT holds its advisory until tomorrow's press conference. That is moved up: the duty officers edit the date in their "
+            "configuration, look at what that would do, and put it in force. Nobody touches the advisory.",
         )
         advisory = self._incident.id("report", "advisory")
         pollers = [Poller(reader) for reader in self._readers if reader.party in ("pearl-bank", "rhine-bank", "prairie-bank")]
@@ -112,7 +116,7 @@ class Story:
         read_to = {str(poller.reader): poller.position for poller in pollers}
         node = self._nodes["eu-csirt"]
         (hold,) = node.settings.hold.values()
-        until = whole_second(time.time_ns() // 1000 + _EMBARGO)
+        until = whole_second(time.time_ns() // 1000 + _EMBARGO + 4 * self._command)
         assert hold.until_at is not None
         self._change_rules(node, f"until: {whole_second(hold.until_at)}", f"until: {until}")
         tell.say("")
@@ -141,8 +145,8 @@ class Story:
         """Let the European node give its peers less from now on, and take back what they have."""
         self._account.chapter(
             "A rule is tightened, and what was given is taken back",
-            "A court forbids EU FI-CSIRT to give away what its members mark GREEN, even without addresses. One word changes. The",
-            "peers learn of it with their next pull, find by comparing that no origin is left, and tell their own readers.",
+            "A court forbids EU FI-CSIRT to give away what its members mark GREEN, even without addresses. One word changes. The peers "
+            "learn of it with their next pull, find by comparing that no origin is left, and tell their own readers.",
         )
         before = self._held()
         node = self._nodes["eu-csirt"]
