@@ -287,6 +287,13 @@ def test_a_status_is_readable_by_the_party_that_posted_and_nobody_else(node: Tes
     )
 
 
+@pytest.mark.taxii("S-4.3-03")
+def test_a_status_is_found_in_its_own_api_root_only(node: TestNode):
+    posted = node.client("staff").add("banking", indicator(1)).json
+    assert node.client("staff").get(f"/finance/status/{posted['id']}/").json == posted
+    is_error(node.client("staff").get(f"/public/status/{posted['id']}/"), 404)
+
+
 def test_each_party_sees_the_collections_that_it_may_use(shared_node: TestNode):
     def seen(account: str, root: str = "/finance/") -> list[tuple]:
         found = shared_node.client(account, root).get("collections/").json.get("collections", [])

@@ -107,6 +107,11 @@ def encode(resource: Json) -> bytes:
     return orjson.dumps(resource)
 
 
+def status_key(api_root: str, status_id: str) -> str:
+    """Return under what the status of a POST is kept: each belongs to one API root (section 4.3)."""
+    return f"{api_root}/{status_id}"
+
+
 def collections(items: Iterable[Collection]) -> Json:
     """Return the ``collections`` resource (section 5.1.1): ``{}`` where there are none."""
     found = [each.to_json() for each in items]

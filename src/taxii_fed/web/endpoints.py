@@ -111,7 +111,7 @@ class Endpoints:
         return _plain(resource.to_json())
 
     def _get_status(self, request: Request, route: Route) -> Answer:
-        return _plain(self._browse.status(request.caller.party, route.item))
+        return _plain(self._browse.status(request.caller.party, route.api_root, route.item))
 
     def _get_collections(self, request: Request, route: Route) -> Answer:
         found = self._browse.collections(request.caller.party, route.api_root)

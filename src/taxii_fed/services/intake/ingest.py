@@ -19,6 +19,7 @@ from taxii_fed.core.errors import ForbiddenError, NotFoundError
 from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Use, facts_of, uses_of
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.query import VersionMatch
+from taxii_fed.core.resources import status_key
 from taxii_fed.core.rules import CollectionTerms, Party
 from taxii_fed.core.stix import Received, read_envelope
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
@@ -113,7 +114,7 @@ class Ingest:
                 outcomes += [self._told(writer, arrival, ruling, party, collection) for arrival, ruling in ruled]
                 if len(outcomes) == len(received):
                     status = _status(status_id, asked_at, received, outcomes)
-                    writer.put_status(status_id, party.name, status, asked_at)
+                    writer.put_status(status_key(collection.api_root, status_id), party.name, status, asked_at)
         return status
 
     @rerun

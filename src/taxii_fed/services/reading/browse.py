@@ -16,6 +16,7 @@ from taxii_fed.core.errors import ForbiddenError, NotFoundError, StoreUnavailabl
 from taxii_fed.core.levels import tlp_definition
 from taxii_fed.core.paging import Cursors, Position, dates_of_nothing
 from taxii_fed.core.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, matches
+from taxii_fed.core.resources import status_key
 from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.ports import Clock, Reader, Row, Store, View
@@ -221,10 +222,10 @@ class Browse:
         return self._of_one(caller.party, api_root, key, object_id, every, position, bodies=False)[1]
 
     @rerun
-    def status(self, party: str, status_id: str) -> Json:
+    def status(self, party: str, api_root: str, status_id: str) -> Json:
         """Return a status resource. Raises `NotFoundError` for one that another party's POST made, as for one that never was (I1)."""
         with self._store.read() as reader:
-            found = reader.status(status_id)
+            found = reader.status(status_key(api_root, status_id))
         if found is None or found[0] != party:
             raise NotFoundError("There is no status with that id.")
         return found[1]
