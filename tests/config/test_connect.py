@@ -133,6 +133,11 @@ def test_the_script_for_python_is_python(run):
         ast.parse(run("harbour-bank", account, "--for", "taxii2-client").stdout)
 
 
+@pytest.mark.parametrize(("party", "variable"), [("harbour-bank", "TAXII_TOKEN"), ("eu-csirt", "TAXII_PASSWORD")])
+def test_a_secret_is_taken_from_a_variable_that_says_which_kind_it_is(run, party, variable):
+    assert f'os.environ["{variable}"]' in run(party, "--for", "taxii2-client").stdout
+
+
 def test_the_block_for_a_peer_can_be_merged_into_its_configuration(run, folder, monkeypatch):
     monkeypatch.setenv("HK_HUB_PASSWORD", "from a safe place")
     block = yaml.safe_load(run("eu-csirt", "--for", "taxii-fed").stdout)

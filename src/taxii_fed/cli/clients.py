@@ -176,7 +176,8 @@ def _misp(connection: Connection, login: Login, readable: list[Open]) -> str:
 
 def _python(connection: Connection, login: Login, readable: list[Open]) -> str:
     del connection
-    by_password = f'user={login.name!r}, password=os.environ["TAXII_PASSWORD"]'
+    secret = "TAXII_PASSWORD" if "password" in login.ways else "TAXII_TOKEN"
+    by_password = f'user={login.name!r}, password=os.environ["{secret}"]'
     how = by_password if _basic(login) else 'cert=("client.pem", "client.key")'
     urls = "\n".join(f"    {each.objects_url.removesuffix('objects/')!r},  # {each.title}" for each in readable)
     return f"""\
