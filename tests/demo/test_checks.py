@@ -1,13 +1,16 @@
 """The demo notices when what it promises does not hold: each check holds in a sound world, and fails for each single fault in it."""
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from taxii_fed.core.stix import read_page
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix, format_taxii, parse_stix
 from taxii_fed.demo import checks
+from taxii_fed.demo.account import Account
 from taxii_fed.demo.incident import Incident
 from taxii_fed.services.answers.explain import Holding
 from taxii_fed.services.rules.parting import TIGHTENED
@@ -145,3 +148,10 @@ def test_a_ledger_that_speaks_the_truth_passes():
 )
 def test_a_ledger_that_does_not_is_noticed(lines, recalled, found):
     assert list(checks.ledgers(HELD, {"eu-csirt": lines}, recalled).values()) == found
+
+
+def test_one_check_that_does_not_hold_spoils_the_account():
+    console = Console(file=io.StringIO(), width=100)
+    assert Account(console).checks({"this holds": True, "and that": True})
+    assert not Account(console).checks({"this holds": True, "that does not": False})
+    assert "✗ NOT SO: that does not" in console.file.getvalue()
