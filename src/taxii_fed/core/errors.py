@@ -87,7 +87,7 @@ class NotAcceptableError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """The body is larger than the API root's ``max_content_length``."""
+    """The body is larger than the API root's ``max_content_length``, or holds more objects than are taken at once."""
 
     title = "Content too large"
 

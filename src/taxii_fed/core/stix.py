@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.checks import MAX_DEPTH, check_depth, check_object, check_strict, is_id, is_timestamp
-from taxii_fed.core.errors import BadRequestError, PeerAnswerError, UnprocessableError
+from taxii_fed.core.errors import BadRequestError, PeerAnswerError, TooLargeError, UnprocessableError
 
 __all__ = [
     "PageRead",
@@ -35,6 +35,10 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_OBJECT_BYTES = 8_000_000
+MAX_OBJECTS = 100_000
+"""In one envelope: each may fail, and is then named with a reason in a status that has to be stored."""
+MAX_PAGE_OBJECTS = 500_000
+"""In one page of a peer."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BETWEEN = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
@@ -71,15 +75,22 @@ class _NotJsonError(Exception):
     """The body is no JSON text; the message never holds bytes of the body."""
 
 
+class _TooManyError(Exception):
+    """The list of objects is longer than it may be."""
+
+
 def read_envelope(body: bytes) -> list[Received]:
     """Return the objects of a posted envelope (or bundle), in its order, refused ones included.
 
-    Raises `BadRequestError` for a body that is no JSON text and `UnprocessableError` for one that is no envelope with objects.
+    Raises `BadRequestError` for a body that is no JSON text, `UnprocessableError` for one that is no envelope with objects and
+    `TooLargeError` for more than `MAX_OBJECTS` of them.
     """
     try:
-        members, objects = _scan(body)
+        members, objects = _scan(body, MAX_OBJECTS)
     except _NotJsonError as error:
         raise BadRequestError(f"The body is no JSON text: {error}.") from None
+    except _TooManyError:
+        raise TooLargeError(f"This server takes up to {MAX_OBJECTS} objects in one envelope; send smaller envelopes.") from None
     if members is None:
         raise UnprocessableError('The body is no TAXII envelope: expected a JSON object such as {"objects": [...]}.')
     if objects is None:
@@ -105,9 +116,11 @@ def read_page(body: bytes) -> PageRead:
     Raises `PeerAnswerError` for anything that is no envelope.
     """
     try:
-        members, objects = _scan(body)
+        members, objects = _scan(body, MAX_PAGE_OBJECTS)
     except _NotJsonError as error:
         raise PeerAnswerError(f"the page is no JSON text: {error}") from None
+    except _TooManyError:
+        raise PeerAnswerError(f"the page holds more than {MAX_PAGE_OBJECTS} objects") from None
     if members is None:
         raise PeerAnswerError("the page is no TAXII envelope: it is no JSON object")
     if objects is None and members.get("objects") is not None:
@@ -123,12 +136,12 @@ def read_page(body: bytes) -> PageRead:
     return PageRead(objects or [], more is True, position or None)
 
 
-def _scan(body: bytes) -> tuple[dict[str, Any] | None, list[Received] | None]:
-    """Return the members of the envelope other than a list of objects, and that list.
+def _scan(body: bytes, most: int) -> tuple[dict[str, Any] | None, list[Received] | None]:
+    """Return the members of the envelope other than a list of objects, and that list of ``most`` at the most.
 
     The first is None where the body is no JSON object, the second where it has no list ``objects``.
     """
-    return _parsed(body, lambda text: _Scanner(text, body if text.isascii() else None).envelope())
+    return _parsed(body, lambda text: _Scanner(text, body if text.isascii() else None, most).envelope())
 
 
 def _parsed(body: bytes, parse: Callable[[str], T]) -> T:
@@ -154,9 +167,10 @@ class _Scanner:
     That one says where an object ends; its hooks note what RFC 8259 lets pass and I-JSON does not, without stopping the walk.
     """
 
-    def __init__(self, text: str, ascii_body: bytes | None) -> None:
+    def __init__(self, text: str, ascii_body: bytes | None, most: int) -> None:
         self._text = text
         self._ascii_body = ascii_body
+        self._most = most
         self._fault = ""
         self._escapes_surrogates = _SURROGATE_ESCAPE.search(text) is not None
         self._decode = json.JSONDecoder(
@@ -198,6 +212,8 @@ class _Scanner:
         objects: list[Received] = []
         at = self._skip(at)
         while not self._text.startswith("]", at):
+            if len(objects) == self._most:
+                raise _TooManyError
             self._fault = ""
             value, end = self._decode(self._text, at)
             objects.append(self._received(len(objects), value, at, end))
