@@ -56,6 +56,7 @@ check-deploy: $(READY) ## compose file, Kubernetes manifests, workflow and scrip
 	$(BIN)/kubernetes-validate --strict deploy/kubernetes/*.yaml
 	for script in deploy/*.sh deploy/cluster/*.sh; do sh -n "$$script" || exit; done
 	bash -n .ci/run
+	bash -n .ci/mongodb
 
 .PHONY: conformance
 conformance: $(READY) ## TAXII 2.1, requirement by requirement, with a table of what is covered
@@ -73,6 +74,10 @@ simulate: $(READY) ## federations under random faults; SEEDS=N FROM=SEED
 bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run
 	$(BIN)/python -m bench --size $(SIZE) $(ARGS)
 	$(BIN)/python -m bench.stores
+
+.PHONY: bench-stores
+bench-stores: $(READY) ## SQLite and MongoDB side by side; TAXII_FED_TEST_MONGODB names a real one
+	$(BIN)/python -m bench.stores $(ARGS)
 
 .PHONY: docs
 docs: $(READY) ## write the reference pages anew: from the code, and from a run of the rules
