@@ -62,6 +62,7 @@ ENDED: dict[str, str] = {
     "deleted-at-origin": "it was deleted or withdrawn where it came from",
     "erased": "it was erased",
     "newest-again": "it became the newest version again, with a new date",
+    "rebuilt": "it was made anew by `taxii-fed rebuild`",
     "changed": "it goes out in another form since",
     "returned": "what it told of has returned",
     "notice-over": "its time was over",

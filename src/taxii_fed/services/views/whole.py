@@ -48,13 +48,17 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which a view differs from what it should be. ``kind``: ``missing``, ``surplus``, ``content``, ``rank``."""
+    """One thing in which a view differs from what it should be. ``kind``: ``missing``, ``surplus``, ``content``, ``rank``.
+
+    ``date_added`` (ms) is that of the entry that is not as it should be, 0 where one is missing.
+    """
 
     collection: str
     view: int
     kind: str
     object_id: str
     detail: str = ""
+    date_added: int = 0
 
 
 def live_entries(reader: Reader, view: int) -> Iterator[Entry]:
@@ -78,11 +82,14 @@ def differences(reader: Reader, collection: str, view: int, results: Mapping[str
             continue
         row = wanted.pop(entry.source_key, None)
         if row is None:
-            yield Difference(collection, view, "surplus", entry.source, f"as {entry.id}")
+            yield Difference(collection, view, "surplus", entry.source, f"as {entry.id}", entry.date_added)
         elif row.given_id != entry.id or entry.derived is (row.content is None):
-            yield Difference(collection, view, "content", entry.source, f"goes out as {entry.id}, should as {row.given_id}")
+            detail = f"goes out as {entry.id}, should as {row.given_id}"
+            yield Difference(collection, view, "content", entry.source, detail, entry.date_added)
         elif row.content is not None and not _same_content(reader, row, entry):
-            yield Difference(collection, view, "content", entry.source, f"the copy {entry.id} has other content")
+            yield Difference(
+                collection, view, "content", entry.source, f"the copy {entry.id} has other content", entry.date_added
+            )
     for row in wanted.values():
         yield Difference(collection, view, "missing", row.facts.id, row.facts.version_text)
     for given_id, entries in by_id.items():
@@ -92,7 +99,7 @@ def differences(reader: Reader, collection: str, view: int, results: Mapping[str
         found = ranks(((entry.date_added, entry.spec_version, entry.version) for entry in entries), preference)
         for entry in entries:
             if found[entry.date_added] != entry.rank:
-                yield Difference(collection, view, "rank", given_id, entry.version_text)
+                yield Difference(collection, view, "rank", entry.source or given_id, entry.version_text, entry.date_added)
 
 
 def _same_content(reader: Reader, row: Result, entry: Entry) -> bool:
