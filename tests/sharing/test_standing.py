@@ -34,3 +34,17 @@ def test_a_collection_that_nobody_reads_hides_no_change_of_another(tmp_path):
     kit.put_in_force(after)
     assert not [obj for obj in kit.view("ant") if obj["type"] == "indicator"]
     kit.store.close()
+
+
+@pytest.mark.invariant("I1")
+def test_parties_of_one_view_part_at_once_where_nothing_was_published(tmp_path):
+    parties = (ANT, replace(ANT, name="bee"), replace(ANT, name="cat"))
+    parted = (ANT, replace(ANT, name="bee", role="vendor"), replace(ANT, name="cat", role="vendor"))
+    shares = (BANKS, replace(BANKS, name="vendors", to=To(role=("vendor",)), up_to=Level.CLEAR))
+    kit = open_kit(tmp_path, in_force(parties=parties, share=shares))
+    assert kit.governor.adopt(in_force(parties=parted, share=shares), "coming").same
+    kit.publish(indicator(1), indicator(2, level=Level.CLEAR))
+    seen = {name: len(kit.view(name)) for name in ("ant", "bee", "cat")}
+    assert seen == {"ant": 2, "bee": 1, "cat": 1}
+    assert kit.planner.verify() == []
+    kit.store.close()
