@@ -91,6 +91,13 @@ def test_references_to_copies_point_to_them():
     assert closed.obj["object_refs"] == [MOVED, MOVED]
 
 
+def test_an_object_that_refers_to_itself_follows_itself_to_its_copy():
+    own = domain_object("report", name="a", published="t", object_refs=[KEPT])
+    own["object_refs"] = [own["id"], KEPT]
+    closed = cut_references(own, set(), {own["id"]: "report--new"})
+    assert (closed.problem, closed.obj["object_refs"]) == ("", ["report--new", KEPT])
+
+
 def test_text_that_names_a_cut_or_moved_object_withholds_the_copy():
     obj = domain_object("note", content=f"see {GONE.upper()}", object_refs=[KEPT, GONE])
     assert cut_references(obj, {GONE}, {}).problem == "untransformable"

@@ -60,12 +60,14 @@ def _replaced(value: Any, moved: Mapping[Path, str], path: Path = ()) -> Any:
 
 
 _ID = re.compile(r"[a-z0-9-]+--[0-9a-f-]{36}", re.IGNORECASE)
+_OWN = {("id",), ("created_by_ref",)}
+"""What every copy gets anew; an object may refer to itself."""
 
 
 def _names_any(obj: Json, absent: Collection[str], replace: Mapping[str, str]) -> bool:
     return any(
         each.lower() in absent or each.lower() in replace
         for path, text in leaves(obj)
-        if "--" in text and path != ("created_by_ref",)
+        if "--" in text and path not in _OWN
         for each in _ID.findall(text)
     )
