@@ -16,7 +16,7 @@ from nodekit import indicator
 from taxii_fed.core.facts import Use
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
 from taxii_fed.ports import Change
-from taxii_fed.storage.contract.builders import COLLECTION, new_version, object_id, opening
+from taxii_fed.storage.contract.builders import COLLECTION, add, new_version, object_id, opening
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.schema import INDEXES, SHARD_KEYS
 from taxii_fed.storage.mongo.store import MongoStore
@@ -123,6 +123,15 @@ def test_every_index_is_there(store_factory, client):
 # -- snapshots ------------------------------------------------------------------------------------------------------------------
 def test_the_server_gives_snapshots_outside_of_transactions(store_factory):
     assert store_factory()._has_snapshots
+
+
+def test_a_transaction_may_be_larger_than_a_document(store_factory):
+    store = store_factory()
+    with store.write() as writer:
+        view = writer.create_view(COLLECTION)
+        add(writer, view, *(new_version(number, body=b"x" * 8_000_000) for number in range(6)))
+    with store.read() as reader:
+        assert reader.count_live(view) == 6
 
 
 # -- elections ------------------------------------------------------------------------------------------------------------------

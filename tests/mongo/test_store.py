@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import bson
 import pytest
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
@@ -13,6 +14,7 @@ from mongo.standin import MongoFactory, database_of
 from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError, TransactionLostError
 from taxii_fed.core.facts import Use
 from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.stix import MAX_OBJECT_BYTES
 from taxii_fed.storage import open_store
 from taxii_fed.storage.contract.builders import COLLECTION, ManualClock, add, filled, new_version, object_id
 from taxii_fed.storage.contract.erasing import test_an_erased_object_leaves_only_hashes_in_the_ledger
@@ -129,6 +131,17 @@ def test_an_object_that_names_very_many_others_is_stored(store_factory):
     filled(store, new_version(1, edges=edges, body=b"x" * 8_000_000))
     with store.read() as reader:
         assert reader.users(COLLECTION, [edges[-1][0]], [Use.REFERENCE]) == {edges[-1][0]: [object_id(1)]}
+
+
+def test_the_largest_object_that_is_taken_fits_into_documents_whatever_it_names(store_factory, monkeypatch):
+    """A reference takes at least 43 bytes of an object: a type of one letter, a UUID, quotes and a comma."""
+    kept = []
+    edges = [(f"a--00000000-0000-4000-8000-{number:012d}", Use.REFERENCE) for number in range(MAX_OBJECT_BYTES // 43)]
+    with store_factory().write() as writer:
+        monkeypatch.setattr(writer._tables, "insert", lambda _, rows: kept.extend(rows))
+        writer.add_versions([new_version(1, edges=edges, body=b"x" * MAX_OBJECT_BYTES)])
+    assert len(kept) == 2
+    assert all(len(bson.encode(row)) < 14_000_000 for row in kept)
 
 
 # -- the schema -------------------------------------------------------------------------------------------------------------
