@@ -8,7 +8,7 @@ import pytest
 
 from federation.shelf import SUBSCRIPTION, HandClock, Shelf, federation, state
 from federation.simulated_peer import START, SimulatedPeer, indicator
-from taxii_fed.core.errors import PeerRefusedError
+from taxii_fed.core.errors import PeerAnswerError, PeerRefusedError
 from taxii_fed.core.reconcile import Guard
 from taxii_fed.services.federation.compare import reconcile
 from taxii_fed.services.federation.federate import Federation, Run, Watch
@@ -112,6 +112,24 @@ def test_a_refused_manifest_changes_nothing_and_does_not_stop_pulls(status: int)
     assert (state(node).health.failures, state(node).compare_health.failures) == (0, 1)
     peer.add(indicator(10))
     assert node.pull(SUBSCRIPTION).counts["new"] == 1
+
+
+def test_a_manifest_that_is_always_to_be_begun_anew_counts_as_a_failure() -> None:
+    peer, shelf = SimulatedPeer(), Shelf()
+    peer.add(*many(100), at=START)
+    node = pulled_node(peer, shelf)
+    peer.knobs.max_page = 7
+
+    def forgetful(number: int) -> None:
+        if "next" in peer.requests[-1][1]:
+            peer.knobs.refuse[number] = 404
+
+    peer.before_answer = forgetful
+    run = compared(node)
+    assert isinstance(run.error, PeerAnswerError)
+    assert "begun anew too often" in str(run.error)
+    assert (state(node).comparing, state(node).compare_health.failures) == (None, 1)
+    assert len(shelf.versions) == 100
 
 
 def test_a_mass_removal_waits_for_a_person() -> None:

@@ -98,22 +98,24 @@ class _Comparison:
         while not walk.finished:
             self._go_on(walk)
             before = walk.pull.restarts
-            try:
-                page = self._manifest(walk)
-                walk.turn(page.seen())
-            except PeerError as error:
-                walk.recover(error)
-                page = ManifestPage(entries=[])
+            page = self._manifest(walk)
             self._keep(walk.pull, page, anew=walk.pull.restarts != before)
 
     def _manifest(self, walk: Walk) -> ManifestPage:
+        """Return the next page, an empty one where it could not be read and the walk goes on in another way."""
         try:
             request = walk.request()
         except PeerError:
             self._forget()
             raise
         self._leased.renew(LEASE_SECONDS + 2 * self._leased.plan.answer_seconds)
-        return self._client.manifest(self._theirs, request)
+        try:
+            page = self._client.manifest(self._theirs, request)
+        except PeerError as error:
+            walk.recover(error)
+            return ManifestPage(entries=[])
+        walk.turn(page.seen())
+        return page
 
     def _keep(self, place: Pull, page: ManifestPage, *, anew: bool) -> None:
         """Store the place with what a page listed; ``anew``: the reading began again, and what it had found no longer counts."""
@@ -233,12 +235,7 @@ class _Comparison:
         while not walk.finished:
             self._go_on()
             before = walk.pull.restarts
-            try:
-                page = self._manifest(walk)
-                walk.turn(page.seen())
-            except PeerError as error:
-                walk.recover(error)
-                page = ManifestPage(entries=[])
+            page = self._manifest(walk)
             if walk.pull.restarts != before:
                 listing = Listing(secrets.token_bytes(16))
                 broken = 0
