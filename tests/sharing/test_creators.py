@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodekit import identity, in_force, indicator, open_kit, stix_id
+from sharing.test_definitions import DEFINITION, STATEMENT
 from taxii_fed.core.levels import Level
 from taxii_fed.core.rules import Change, Party, Share, What
 
@@ -50,3 +51,13 @@ def test_a_hidden_creator_that_names_itself_is_hidden_still(kit):
     assert ONE not in seen(kit, "bank")
     kit.publish(indicator(2, created_by_ref=ONE))
     assert ONE in seen(kit, "bank")
+
+
+@pytest.mark.parametrize("kit", [ALL], indirect=True)
+def test_a_creator_whose_marking_is_explained_late_is_named_from_then_on(kit):
+    marked = identity(1)
+    made = indicator(1, created_by_ref=ONE)
+    kit.publish({**marked, "object_marking_refs": [*marked["object_marking_refs"], STATEMENT]}, made)
+    assert seen(kit, "bank").isdisjoint({ONE, made["id"]})
+    kit.publish(DEFINITION)
+    assert seen(kit, "bank") >= {ONE, made["id"], STATEMENT}

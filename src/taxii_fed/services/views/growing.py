@@ -52,9 +52,10 @@ class Growing:
         """Return the ids of all that was touched and whatever hangs on it."""
         reader, collection = self._loaded.reader, self._loaded.collection.id
         objects = set(self._touched)
-        self._follow_definitions(objects)
+        redefined = self._redefined()
+        objects |= redefined
         self._prepare(objects)
-        self._follow_creators(writer, objects)
+        self._follow_creators(writer, objects, redefined)
         objects |= self._translated(objects)
         self._prepare(objects)
         frontier = set(objects)
@@ -89,16 +90,15 @@ class Growing:
         loaded.load({candidate.facts.created_by for candidate in candidates if candidate.facts.created_by})
         loaded.meanings(candidates)
 
-    def _follow_definitions(self, objects: set[str]) -> None:
-        """A marking definition that comes or goes changes what its users mean."""
+    def _redefined(self) -> set[str]:
+        """Return what means something else since a marking definition came or went."""
         markings = {each for each in self._changed if each.startswith("marking-definition--") and each not in TLP_LEVELS}
-        if markings:
-            users = self._loaded.reader.users(self._loaded.collection.id, markings, [Use.MARKING, Use.GRANULAR])
-            objects.update(user for each in users.values() for user in each)
+        users = self._loaded.reader.users(self._loaded.collection.id, markings, [Use.MARKING, Use.GRANULAR]) if markings else {}
+        return {user for each in users.values() for user in each}
 
-    def _follow_creators(self, writer: Writer, objects: set[str]) -> None:
+    def _follow_creators(self, writer: Writer, objects: set[str], redefined: set[str]) -> None:
         """Where it changes whether an identity may be named, all that it made is looked at again."""
-        identities = {each for each in self._touched if each.startswith("identity--")}
+        identities = {each for each in self._touched | redefined if each.startswith("identity--")}
         if not identities:
             return
         moved: set[str] = set()
@@ -110,7 +110,7 @@ class Growing:
             if after != before:
                 writer.put_doc(UNNAMEABLE, str(view.id), {"ids": sorted(after)})
                 moved |= after ^ before
-        moved &= self._changed
+        moved &= self._changed | redefined
         if moved:
             users = writer.users(self._loaded.collection.id, moved, [Use.CREATOR])
             found = {user for each in users.values() for user in each}
