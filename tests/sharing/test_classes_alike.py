@@ -94,6 +94,7 @@ def ledger(kit: Kit, party: Party) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.invariant("I7")
+@pytest.mark.timeout(600)
 @given(terms=classes(), after=classes(), collection=objects(), cut=st.integers(0, 12), party=st.sampled_from(READERS))
 def test_each_class_among_many_gets_what_it_gets_alone(terms, after, collection, cut, party):
     parts = [part for part in (collection[:cut], collection[cut:]) if part]

@@ -78,7 +78,7 @@ class Facts:
     custom: bool
     provenance: Provenance
     likeness: int
-    """Equal for versions that only an id, a version, a date or a reference tells apart: what most rules look at."""
+    """Equal for versions that only an id, a version, a date, a confidence or a reference tells apart: what most rules look at."""
 
 
 OBSERVABLE_TYPES = frozenset(
@@ -126,7 +126,7 @@ def facts_of(obj: Json, provenance: Provenance) -> Facts:
         extensions=tuple(key for key in extensions if key.startswith("extension-definition--")) if extensions else (),
         custom=kind not in STIX_TYPES,
         provenance=provenance,
-        likeness=_likeness((kind, labels, marking_ids, created_by, get("confidence"), provenance)),
+        likeness=_likeness((kind, labels, marking_ids, created_by, provenance)),
     )
 
 

@@ -6,17 +6,17 @@ The fast reader turns integers beyond 64 bits into floats, so text that may hold
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import orjson
 
-_LONG_NUMBER = re.compile(rb"\d{17}")
+_DIGITS = bytes(ord("0") if chr(each).isdecimal() and each < 128 else ord(" ") for each in range(256))
+_LONG_NUMBER = b"0" * 17
 
 
 def loads(text: bytes) -> dict[str, Any]:
     """Return the object that ``text`` holds, numbers exact as Python reads them."""
-    value: dict[str, Any] = json.loads(text) if _LONG_NUMBER.search(text) else orjson.loads(text)
+    value: dict[str, Any] = json.loads(text) if _LONG_NUMBER in text.translate(_DIGITS) else orjson.loads(text)
     return value
 
 

@@ -92,10 +92,12 @@ class Judge:
         self.meanings = meanings
         self._approvals = approvals
         self._remembered: dict[object, Verdict] = {}
+        self._causes = [(share, _causes(share.what)) for share in audience.share]
         kinds = (audience.share, audience.never, audience.hold, audience.change, audience.lapsed)
         whats = [rule.what for rules in kinds for rule in rules]
         flat = list(_flat(whats))
         self._dated = any(what.expired is not None for what in flat)
+        self._sure = any(what.min_confidence is not None or what.max_confidence is not None for what in flat)
         self._single = bool(audience.party) or any(what.id for what in flat)
 
     def __call__(self, facts: Facts, *, used: bool = False) -> Verdict:
@@ -105,7 +107,7 @@ class Judge:
         """
         if self._single:
             return self._judge(facts, used=used)
-        key = (facts.likeness, facts.valid_until if self._dated else None, used)
+        key = (facts.likeness, facts.valid_until if self._dated else None, facts.confidence if self._sure else None, used)
         verdict = self._remembered.get(key)
         if verdict is None:
             if len(self._remembered) > 20_000:
@@ -157,9 +159,9 @@ class Judge:
             return list(self.audience.share), ""
         matching: list[Share] = []
         misses: set[str] = set()
-        for share in self.audience.share:
+        for share, causes in self._causes:
             assumed = level if level is not None else share.unmarked_as
-            miss = self._miss(share, facts, assumed)
+            miss = self._miss(share, causes, facts, assumed)
             if miss is None:
                 matching.append(share)
             else:
@@ -167,8 +169,8 @@ class Judge:
         order = (Reason.NO_RULE, Reason.TYPE_NOT_ALLOWED, Reason.UNKNOWN_TYPE, Reason.EXPIRED)
         return matching, next((reason for reason in order if reason in misses), Reason.NO_RULE)
 
-    def _miss(self, share: Share, facts: Facts, level: Level | None) -> str | None:
-        rest, kinds, dates = _causes(share.what)
+    def _miss(self, share: Share, causes: tuple[What, What, What], facts: Facts, level: Level | None) -> str | None:
+        rest, kinds, dates = causes
         if not self._matches(rest, facts, level):
             return Reason.NO_RULE
         if not self._matches(kinds, facts, level):
@@ -226,6 +228,8 @@ class Judge:
         )
 
     def _matches(self, what: What, facts: Facts, level: Level | None) -> bool:
+        if what is _ANYTHING:
+            return True
         provenance = facts.provenance
         return (
             (not what.type or facts.type in what.type)
@@ -235,7 +239,7 @@ class Judge:
                 not what.origin_jurisdiction or lies_in(provenance.jurisdiction, what.origin_jurisdiction, self._jurisdictions)
             )
             and (not what.created_by or facts.created_by in what.created_by)
-            and what.names(facts.id, facts.version_text)
+            and (not what.id or what.names(facts.id, facts.version_text))
             and (what.min_tlp is None or (level is not None and level >= what.min_tlp))
             and (what.min_confidence is None or (facts.confidence is not None and facts.confidence >= what.min_confidence))
             and (what.max_confidence is None or (facts.confidence is not None and facts.confidence <= what.max_confidence))
@@ -269,6 +273,9 @@ def edited_types(rule: Change) -> frozenset[str]:
     return frozenset(types)
 
 
+_ANYTHING = What()
+
+
 @cache
 def _causes(what: What) -> tuple[What, What, What]:
     """Return a matcher in three: the rest, type and expiry, whose misses have reasons of their own."""
@@ -276,10 +283,14 @@ def _causes(what: What) -> tuple[What, What, What]:
     dates = tuple(other for other in what.but_not if other.expired is not None and other == What(expired=other.expired))
     rest = tuple(other for other in what.but_not if other not in kinds and other not in dates)
     return (
-        replace(what, type=(), expired=None, but_not=rest),
-        What(type=what.type, but_not=kinds),
-        What(expired=what.expired, but_not=dates),
+        _one_anything(replace(what, type=(), expired=None, but_not=rest)),
+        _one_anything(What(type=what.type, but_not=kinds)),
+        _one_anything(What(expired=what.expired, but_not=dates)),
     )
+
+
+def _one_anything(what: What) -> What:
+    return _ANYTHING if what == _ANYTHING else what
 
 
 def _flat(whats: Iterable[What]) -> Iterable[What]:

@@ -19,7 +19,10 @@ MAX_INSTANT = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z in microseconds."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+\- ])(\d\d):(\d\d))", re.ASCII)
+_USUAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII)
+"""What Python's own reader, the fastest there is, reads as RFC 3339 means it."""
 _STIX = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 
 
@@ -54,6 +57,11 @@ def parse_stix(text: object) -> int:
 
     Raises ``ValueError`` for everything else.
     """
+    if isinstance(text, str) and _USUAL.fullmatch(text):
+        try:
+            return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+        except ValueError:
+            return parse_rfc3339(text)  # which says what is wrong
     if not isinstance(text, str) or _STIX.fullmatch(text) is None:
         raise ValueError(f"{_shown(text)} is not a STIX timestamp such as 2026-03-02T09:00:00.000Z")
     return parse_rfc3339(text)

@@ -167,7 +167,7 @@ def _ranked(
     fresh: Collection[str],
 ) -> Change:
     """Return the change with every rank in place. What becomes the newest again gets a new date (sharing model, section 8)."""
-    affected = {entry.id for entry in held} | {
+    affected = {entry.id for entry in held if entry.date_added in ended} | {
         opening.id
         for opening in openings
         # A copy of an observable may have the id of an observable that somebody publishes.

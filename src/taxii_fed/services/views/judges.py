@@ -19,6 +19,7 @@ class Judges:
         self._loaded = loaded
         self._judges: dict[tuple[int, str], Judge] = {}
         self._approved: dict[str, Sequence[Approval]] = {}
+        self._apart: dict[str, bool] = {}
 
     def of(self, view: View, audience: Audience) -> Judge:
         """Return the judge of an audience in a view."""
@@ -53,4 +54,7 @@ class Judges:
 
     def _lies_apart(self, object_id: str) -> bool:
         """Return whether an object without a version here is kept back at the door."""
-        return bool(kept_back(self._loaded.reader, self._loaded.collection.id, [object_id]))
+        apart = self._apart.get(object_id)
+        if apart is None:
+            apart = self._apart[object_id] = bool(kept_back(self._loaded.reader, self._loaded.collection.id, [object_id]))
+        return apart

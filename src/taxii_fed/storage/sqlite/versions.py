@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
+from functools import lru_cache
 
 import orjson
 
@@ -154,12 +155,13 @@ class VersionReader:
 
     def _provenance(self, origin: int, jurisdiction: int, overlay: int | None, party: int) -> Provenance:
         text = self._names.text
-        return Provenance(
-            origin=text(origin),
-            jurisdiction=text(jurisdiction),
-            overlay=None if overlay is None else Level(overlay),
-            party=text(party),
-        )
+        return _provenance(text(origin), text(jurisdiction), overlay, text(party))
+
+
+@lru_cache(maxsize=1024)
+def _provenance(origin: str, jurisdiction: str, overlay: int | None, party: str) -> Provenance:
+    level = None if overlay is None else Level(overlay)
+    return Provenance(origin=origin, jurisdiction=jurisdiction, overlay=level, party=party)
 
 
 def _path(text: str | None) -> tuple[str, ...]:
