@@ -33,6 +33,8 @@ SPLIT, WITHDRAW, RELEASE = "split", "withdraw", "release"
 
 _CHUNK = 400
 """Objects in one transaction: a writer that waits for it waits well under a second."""
+_MOST_WALKED = 20
+"""Chunks of ids looked through for one transaction: most passes want few of them."""
 _LEASE_SECONDS = 60
 _EVERYTHING_ELSE = "*"
 _ALL_TYPES: frozenset[str] = frozenset()
@@ -194,11 +196,10 @@ class Governor:
             collection_id, views = moving[place["collection"]]
             with self._store.write() as writer:
                 _require_unchanged(writer, change)
-                tail = writer.walk(collection_id, place["last"], _CHUNK)
-                wanted = [each for each in tail.ids if _in_pass(each, passes[place["pass"]])]
+                wanted, last = _next_of(writer, collection_id, place["last"], passes[place["pass"]])
                 self._settler.settle(writer, collection_id, (), self._clock.now(), unchanged=wanted, event=event, only=views)
-                if tail.last:
-                    place = {**place, "last": tail.last}
+                if last:
+                    place = {**place, "last": last}
                 elif place["pass"] + 1 < len(passes):
                     place = {**place, "pass": place["pass"] + 1, "last": ""}
                 else:
@@ -250,7 +251,10 @@ class _Held:
 
     def renew(self) -> None:
         """Take or keep the lease. Raises `StoreUnavailableError` where another process has it; what was done stays done."""
-        lease = take(self._store, APPLY, self._owner, _LEASE_SECONDS, self._clock.now())
+        now = self._clock.now()
+        if self._lease is not None and self._lease.until - now > _LEASE_SECONDS * 500_000:
+            return
+        lease = take(self._store, APPLY, self._owner, _LEASE_SECONDS, now)
         if lease is None:
             raise StoreUnavailableError("Another process is putting rules in force; try again shortly.")
         self._lease = lease
@@ -264,6 +268,18 @@ def _require_unchanged(reader: Reader, change: Json | None) -> None:
     """Raise `StoreUnavailableError` where the change under way is not as this process left it: a lease that ran out was taken over."""
     if reader.doc(APPLY, CURRENT) != change:
         raise StoreUnavailableError("Another process has gone on with putting rules in force; try again shortly.")
+
+
+def _next_of(reader: Reader, collection_id: str, last: str, types: frozenset[str]) -> tuple[list[str], str]:
+    """Return the next objects of a pass after ``last``, a chunk at the most, and the place behind them, "" at the end."""
+    found: list[str] = []
+    for _ in range(_MOST_WALKED):
+        tail = reader.walk(collection_id, last, _CHUNK - len(found))
+        found += [each for each in tail.ids if _in_pass(each, types)]
+        last = tail.last
+        if not last or len(found) >= _CHUNK:
+            break
+    return found, last
 
 
 def _in_pass(object_id: str, types: frozenset[str]) -> bool:
