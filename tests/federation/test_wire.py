@@ -283,6 +283,38 @@ def test_an_answer_that_is_no_envelope_is_the_peers_fault(body: bytes) -> None:
             asked(client(wire))
 
 
+@pytest.mark.parametrize("token", ['{"a": 1}', "true", '"a\\nb"', f'"{"x" * 5000}"'])
+def test_a_next_that_is_no_short_printable_string_is_the_peers_fault(token: str) -> None:
+    body = f'{{"objects": [], "more": true, "next": {token}}}'.encode()
+    with serving(SimulatedPeer()) as wire:
+        wire.behave = only_for("/objects/", lambda handler: reply(handler, Answer(200, {}, body)))
+        with pytest.raises(PeerAnswerError, match="next"):
+            asked(client(wire))
+
+
+def test_a_next_that_is_a_number_goes_back_as_its_digits() -> None:
+    with serving(SimulatedPeer()) as wire:
+        body = b'{"objects": [], "more": true, "next": 17}'
+        wire.behave = only_for("/objects/", lambda handler: reply(handler, Answer(200, {}, body)))
+        assert client(wire).objects(COLLECTION, Request()).next == "17"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"objects": 3}'])
+def test_a_manifest_that_is_none_is_the_peers_fault(body: bytes) -> None:
+    with serving(SimulatedPeer()) as wire:
+        wire.behave = only_for("/manifest/", lambda handler: reply(handler, Answer(200, {}, body)))
+        with pytest.raises(PeerAnswerError):
+            client(wire).manifest(COLLECTION, Request())
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"api_roots": []}'])
+def test_a_discovery_that_leads_nowhere_is_the_peers_fault(body: bytes) -> None:
+    with serving(SimulatedPeer()) as wire:
+        wire.behave = only_for("/taxii2/", lambda handler: reply(handler, Answer(200, {}, body)))
+        with pytest.raises(PeerAnswerError):
+            client(wire).collections()
+
+
 @pytest.mark.taxii("C-3.6-01")
 @pytest.mark.parametrize("html", [True, False])
 @pytest.mark.parametrize(
