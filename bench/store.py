@@ -23,7 +23,6 @@ from taxii_fed.storage.sqlite import SqliteStore
 
 COLLECTION = "5f1d7d3a-54c5-4b8e-9d5e-6ad3a3f1c001"
 BATCH = 1000
-OLD = Rank(newest=False)
 NEW = Rank(oldest=False)
 
 

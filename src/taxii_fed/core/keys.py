@@ -30,9 +30,7 @@ class Keys:
     """The sub-keys of one node. Equal secrets give equal results, in every process and after every rebuild (I7)."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
         self.cursor_key = hkdf(secret, b"cursor")
-        self.auth_key = hkdf(secret, b"auth")
         self._id_key = hkdf(secret, b"derived-id")
         self._notice_key = hkdf(secret, b"notice-id")
         self._mark_key = hkdf(secret, b"deletion-mark")

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-DEFAULT_SPEC_VERSION = "2.1"
-
 
 @dataclass(frozen=True, slots=True)
 class VersionMatch:

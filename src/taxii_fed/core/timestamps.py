@@ -15,9 +15,6 @@ from functools import lru_cache
 EPOCH_VERSION = "1970-01-01T00:00:00.000Z"
 """The version of an object that has neither ``modified`` nor ``created`` (TAXII 2.1 section 5.3.1)."""
 
-MAX_INSTANT = 253_402_300_799_999_999
-"""9999-12-31T23:59:59.999999Z in microseconds."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+\- ])(\d\d):(\d\d))", re.ASCII)

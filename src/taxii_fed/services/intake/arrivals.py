@@ -263,21 +263,7 @@ class Door:
         batch: _Batch,
         now: int,
     ) -> None:
-        batch.new.append(
-            NewVersion(
-                collection=collection.id,
-                object_id=facts.id,
-                type=facts.type,
-                spec_version=facts.spec_version,
-                version=facts.version,
-                version_text=facts.version_text or EPOCH_VERSION,
-                body=received.raw,
-                digest=content,
-                received_at=now,
-                provenance=provenance,
-                edges=tuple((target, use) for target, uses in uses_of(facts).items() for use in uses),
-            )
-        )
+        batch.new.append(new_version(collection.id, received.raw, facts, content, provenance, now))
         context.digests[facts.id, facts.version, facts.spec_version].append(
             (collection.id, content, provenance, -len(batch.new))
         )
@@ -352,6 +338,23 @@ class Door:
         unmarked = {object_id: mark for object_id, mark in marks.items() if mark not in context.refused}
         writer.refuse(unmarked.values(), now)
         batch.touched.update(unmarked)
+
+
+def new_version(collection_id: str, body: bytes, facts: Facts, digest: bytes, provenance: Provenance, now: int) -> NewVersion:
+    """Return a version to be stored, received at ``now`` (µs), with an edge for each way in which it names something."""
+    return NewVersion(
+        collection=collection_id,
+        object_id=facts.id,
+        type=facts.type,
+        spec_version=facts.spec_version,
+        version=facts.version,
+        version_text=facts.version_text or EPOCH_VERSION,
+        body=body,
+        digest=digest,
+        received_at=now,
+        provenance=provenance,
+        edges=tuple((target, use) for target, uses in uses_of(facts).items() for use in uses),
+    )
 
 
 def _made_here(facts: Facts, arrival: Arrival, source: Source, context: _Context) -> bool:

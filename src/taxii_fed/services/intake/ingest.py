@@ -88,7 +88,7 @@ class Ingest:
         return self._path_token
 
     def set_claims(self, claims: dict[str, str]) -> None:
-        """Take over what the peers' ``home_of`` says after a reload: identity to home (``peer:NAME``)."""
+        """Let other identities be claimed from now on: identity to home (``peer:NAME``), as the peers' ``home_of`` says."""
         self._door.claims = claims
 
     # -- published here --------------------------------------------------------------------------------------------------

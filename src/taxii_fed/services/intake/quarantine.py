@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.door import home_of
 from taxii_fed.core.errors import NotFoundError, RefusedError
-from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of, uses_of
+from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.core.stix import read_envelope
 from taxii_fed.core.timestamps import EPOCH_VERSION
-from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Store, Writer
+from taxii_fed.ports import Clock, DoorEvent, Known, Offer, Quarantined, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id
+from taxii_fed.services.intake.arrivals import new_version
 from taxii_fed.services.intake.ingest import home_of_party
 from taxii_fed.services.views import approvals
 from taxii_fed.services.views.settle import Settler
@@ -123,7 +124,7 @@ class Quarantine:
         if key is None:
             first = next((each.provenance for each in same), facts.provenance)
             approvals.end(writer, collection.id, {(facts.id, facts.version)})
-            (key,) = writer.add_versions([_new_version(item, facts, content, first, self._clock.now())])
+            (key,) = writer.add_versions([new_version(item.collection, item.body, facts, content, first, self._clock.now())])
         home = home_of(facts, _home_of_giver(in_force, item.giver), self._claims)
         writer.set_homes({facts.id: home})
         writer.add_offers([Offer(key, item.giver, item.path)])
@@ -169,19 +170,3 @@ def _home_of_giver(in_force: InForce, giver: str) -> str:
         return f"peer:{rest.partition(':')[0]}"
     party = in_force.parties.get(rest)
     return giver if party is None else home_of_party(party)
-
-
-def _new_version(item: Quarantined, facts: Facts, content: bytes, provenance: Provenance, now: int) -> NewVersion:
-    return NewVersion(
-        collection=item.collection,
-        object_id=facts.id,
-        type=facts.type,
-        spec_version=facts.spec_version,
-        version=facts.version,
-        version_text=facts.version_text or EPOCH_VERSION,
-        body=item.body,
-        digest=content,
-        received_at=now,
-        provenance=provenance,
-        edges=tuple((target, use) for target, uses in uses_of(facts).items() for use in uses),
-    )
