@@ -138,3 +138,10 @@ def test_the_parts_that_the_architecture_names_are_there():
     assert [
         each for each in named if not any((here / f"{each.replace('.', '/')}{end}").exists() for end in (".py", "/__init__.py"))
     ] == []
+
+
+def test_the_map_of_the_core_shows_every_module():
+    here = ROOT / "src" / "taxii_fed" / "core"
+    shown = re.findall(r"`(\w+)`", (here / "__init__.py").read_text())
+    there = {path.stem for path in here.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
+    assert sorted(shown) == sorted(there)
