@@ -206,6 +206,20 @@ def test_bodies_come_back_byte_for_byte(store_factory: StoreFactory, body: bytes
     store.close()
 
 
+def test_an_id_or_type_with_a_nul_in_it_stands_for_no_other(store_factory: StoreFactory) -> None:
+    store = store_factory()
+    with store.write() as writer:
+        view = writer.create_view(COLLECTION)
+        writer.change(view, Change(opened=(derived(None, 0, object_id(1), b"{}"),)))
+    with store.read() as reader:
+        for end in ("\0", "\0more"):
+            for query in (ObjectQuery(ids=(object_id(1) + end,)), ObjectQuery(types=("indicator" + end,))):
+                assert not reader.page(view, query).rows
+                assert not reader.contents(view, query).dates
+            assert not reader.shown(view, object_id(1) + end)
+        assert len(reader.page(view, ObjectQuery(ids=("\0", object_id(1)), types=("indicator",))).rows) == 1
+
+
 def test_a_view_that_is_not_there_gives_an_empty_page(store_factory: StoreFactory) -> None:
     with store_factory().read() as reader:
         assert reader.page(77, ObjectQuery()) == Page([], more=False)

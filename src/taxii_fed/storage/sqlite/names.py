@@ -11,8 +11,11 @@ _MANY = 20_000
 
 
 def as_json(values: Iterable[object]) -> str:
-    """Return a JSON array for ``json_each``: one statement text for any number of values."""
-    return orjson.dumps(list(values)).decode()
+    """Return a JSON array for ``json_each``: one statement text for any number of values.
+
+    SQLite ends a text of JSON at a NUL, so that it would stand for another; no text with one is stored, and it is left out.
+    """
+    return orjson.dumps([value for value in values if not (isinstance(value, str) and "\0" in value)]).decode()
 
 
 class WordCache:

@@ -114,7 +114,7 @@ def _statement(view: int, query: ObjectQuery, columns: str) -> tuple[str, dict[s
 
 
 def _json_or_null(values: tuple[str, ...] | None) -> str | None:
-    return None if values is None else orjson.dumps(values).decode()
+    return None if values is None else as_json(values)
 
 
 def _look_up(columns: str) -> str:
