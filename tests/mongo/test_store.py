@@ -104,6 +104,42 @@ def test_a_writer_that_works_on_keeps_its_turn(store_factory, short_turns, monke
     other.close()
 
 
+def test_a_writer_that_thinks_for_long_keeps_its_turn(store_factory, monkeypatch):
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.8)
+    monkeypatch.setattr(turns, "_RENEW_SECONDS", 0.1)
+    slow = store_factory()
+    other = MongoStore(store_factory.url, clock=ManualClock(), busy_seconds=2.0)
+    view = filled(slow)
+    with slow.write() as writer:
+        with pytest.raises(StoreUnavailableError, match="busy"), other.write():
+            raise AssertionError
+        add(writer, view, new_version(1))
+    with other.write() as writer:
+        add(writer, view, new_version(2))
+    with slow.read() as reader:
+        assert reader.count_live(view) == 2
+    other.close()
+
+
+def test_a_writer_that_hangs_loses_its_turn_all_the_same(store_factory, monkeypatch):
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.5)
+    monkeypatch.setattr(turns, "_RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "_SILENT_SECONDS", 0.3)
+    slow, fast = store_factory(), store_factory()
+    view = filled(slow)
+
+    def hang():
+        with slow.write() as writer:
+            with fast.write() as other:
+                add(other, view, new_version(1))
+            add(writer, view, new_version(2))
+
+    with pytest.raises(TransactionLostError):
+        hang()
+    with slow.read() as reader:
+        assert reader.count_live(view) == 1
+
+
 def test_a_turn_that_could_not_be_given_back_is_free_for_its_own_process(store_factory, monkeypatch):
     store = store_factory()
     monkeypatch.setattr(turns.Turn, "give", lambda turn, *, ended: turn._lock.release())

@@ -23,6 +23,8 @@ from taxii_fed.storage.mongo.schema import META, TURN
 
 TURN_SECONDS = 8.0
 _RENEW_SECONDS = 2.0
+_SILENT_SECONDS = 60.0
+"""For how long a writer that sends nothing keeps its turn: a transaction gets no older."""
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.002, 0.05
 _NOW: Row = {"$toLong": "$$NOW"}
 """The server's clock, in milliseconds: all processes agree on it."""
@@ -49,7 +51,8 @@ class Turn:
         self._process = uuid.uuid4().hex
         self._owner: Any = None
         self._former: Any = None
-        self._renewed = 0.0
+        self._renewed = self._worked = 0.0
+        self._beat = threading.Timer(0, lambda: None)
 
     def take(self, owner: Any) -> None:
         """Wait for the turn. Raises `StoreUnavailableError` where it does not come."""
@@ -61,7 +64,9 @@ class Turn:
         except BaseException:
             self._lock.release()
             raise
-        self._owner, self._renewed = owner, time.monotonic()
+        self._owner, self._worked = owner, time.monotonic()
+        self._renewed = self._worked
+        self._arm(owner)
 
     def _wait(self, owner: Any, deadline: float) -> None:
         pause = _SHORTEST_WAIT
@@ -92,20 +97,39 @@ class Turn:
 
     def keep(self) -> None:
         """Keep the turn for longer, when it is time to. Raises `TransactionLostError` where it has passed to another."""
-        if time.monotonic() - self._renewed < _RENEW_SECONDS:
-            return
-        if not self._table.update_one({"_id": TURN, "owner": self._owner}, _held_by(self._owner, self._process)).matched_count:
+        self._worked = time.monotonic()
+        if self._worked - self._renewed >= _RENEW_SECONDS and not self._renew(self._owner):
             raise TransactionLostError(f"{self._name}: the transaction paused for so long that another writer took over")
-        self._renewed = time.monotonic()
+
+    def _renew(self, owner: Any) -> bool:
+        now = time.monotonic()
+        kept = self._table.update_one({"_id": TURN, "owner": owner}, _held_by(owner, self._process)).matched_count == 1
+        self._renewed = now if kept else 0.0
+        return kept
+
+    def _arm(self, owner: Any) -> None:
+        self._beat = threading.Timer(_RENEW_SECONDS, self._keep_while_busy, (owner,))
+        self._beat.daemon = True
+        self._beat.start()
+
+    def _keep_while_busy(self, owner: Any) -> None:
+        """Keep the turn of a writer that is busy with one long command, or with a long thought."""
+        with suppress(PyMongoError):
+            if not self._renew(owner):
+                return
+        if self._owner == owner and time.monotonic() - self._worked < _SILENT_SECONDS:
+            self._arm(owner)
 
     def give(self, *, ended: bool) -> None:
         """Give the turn to the next. Where that does not get through it passes on by itself.
 
         Where the transaction is not known to have ended, the next one ends it: a lost command may still get to the server.
         """
+        self._beat.cancel()
         try:
             with suppress(PyMongoError):
                 how = {"until": 0} if not ended else {"owner": None}
                 self._table.update_one({"_id": TURN, "owner": self._owner}, {"$set": how})
         finally:
+            self._owner = None
             self._lock.release()
