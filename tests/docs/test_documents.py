@@ -140,8 +140,9 @@ def test_the_parts_that_the_architecture_names_are_there():
     ] == []
 
 
-def test_the_map_of_the_core_shows_every_module():
-    here = ROOT / "src" / "taxii_fed" / "core"
+@pytest.mark.parametrize("package", ["core", "services/views", "services/federation"])
+def test_the_map_of_a_package_shows_every_module(package):
+    here = ROOT / "src" / "taxii_fed" / package
     shown = re.findall(r"`(\w+)`", (here / "__init__.py").read_text())
     there = {path.stem for path in here.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
     assert sorted(shown) == sorted(there)

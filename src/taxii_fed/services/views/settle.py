@@ -1,8 +1,7 @@
 """Bring the views of a collection in line with its versions: judge what was touched and what hangs on it, write the difference.
 
-This is the only writer of views. Everything that changes what somebody sees (an arrival, a deletion, an approval, a rule, the passing
-of time) ends here, so that one decision holds on every endpoint (docs/architecture.md). Running it twice changes nothing: the
-difference to what is right is empty (I7).
+Everything that changes what somebody sees (an arrival, a deletion, an approval, a rule, the passing of time) ends here, so that one
+decision holds on every endpoint (docs/architecture.md). Running it twice changes nothing: the difference to what is right is empty (I7).
 """
 
 from __future__ import annotations
