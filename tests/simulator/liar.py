@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from federation.hubs import identity_of
@@ -19,6 +20,7 @@ from taxii_fed.core.errors import PeerBusyError, PeerOverloadedError, PeerRefuse
 from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.pull import Request
 from taxii_fed.core.remote import FED_HEADER, FED_PROPERTY, ManifestPage, ObjectPage, RemoteCollection
+from taxii_fed.core.stix import MAX_OBJECT_BYTES
 from taxii_fed.core.timestamps import format_taxii
 from taxii_fed.peers.client import manifest_page, object_page
 from taxii_fed.peers.transport import Reply
@@ -26,7 +28,6 @@ from taxii_fed.peers.transport import Reply
 PAGE = 3
 END_OF_TIME = "9999-12-31T23:59:59.999Z"
 _DEEP = '{"type":"indicator","x":' + "[" * 200 + "]" * 200 + "}"
-_HUGE = json.dumps({**indicator(999_999), "description": "x" * 8_000_001})
 _MANY = json.dumps({**indicator(999_998), **{f"x_{number}": number for number in range(1001)}})
 
 
@@ -80,7 +81,8 @@ class Liar:
                 self.touched.add(obj["name"])
                 self._put(obj, now)
         elif kind == "broken":
-            self._put_text(self.dice.rng.choice(_broken(about)), "indicator--broken", "", now)
+            rng = self.dice.rng
+            self._put_text(_huge() if rng.random() < 0.02 else rng.choice(_broken(about)), "indicator--broken", "", now)
         else:
             make: Callable[[Thing, Json, Sequence[str]], Json] = getattr(self, f"_{kind}")
             self._put(make(told, self._target(told, about), hubs), now)
@@ -189,6 +191,11 @@ class Liar:
         }
 
 
+@cache
+def _huge() -> str:
+    return json.dumps({**indicator(999_999), "description": "x" * MAX_OBJECT_BYTES})
+
+
 def _broken(about: Thing | None) -> list[str]:
     """Return texts that are no object that could be taken in; the last ones are no JSON either, so that they break their page."""
     obj = about.version() if about is not None else indicator(500_000)
@@ -202,7 +209,7 @@ def _broken(about: Thing | None) -> list[str]:
         [obj],
         None,
     ]
-    return [*map(json.dumps, bad), _DEEP, _MANY, _HUGE, '{"type":"indicator","type":"malware"}', '{"x":NaN}', "{"]
+    return [*map(json.dumps, bad), _DEEP, _MANY, '{"type":"indicator","type":"malware"}', '{"x":NaN}', "{"]
 
 
 class LyingPeer:

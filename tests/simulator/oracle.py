@@ -21,8 +21,10 @@ def after_a_step(world: World) -> Iterator[str]:
     """Yield what a step has broken: nothing leaks, nothing is altered, nothing that others offer is taken away by a liar (I1, I10)."""
     for hub in sorted(world.moved):
         objects = world.listed(hub)
-        yield from _leaks(world, hub, objects)
-        yield from _altered(world, hub, objects)
+        if world.looked_at.get(hub) is not objects:  # what was there before is no worse now: what may be seen only grows
+            world.looked_at[hub] = objects
+            yield from _leaks(world, hub, objects)
+            yield from _altered(world, hub, objects)
     world.moved.clear()
     for hub, obj in world.lost:
         if not (tainted(world, hub, obj["id"]) or tainted(world, hub, obj.get("created_by_ref", ""))):
@@ -32,6 +34,7 @@ def after_a_step(world: World) -> Iterator[str]:
 
 def at_rest(world: World) -> Iterator[str]:
     """Yield what does not hold once the faults have stopped (I1, I2, I4, I7, I10)."""
+    world.look_afresh()
     sight = Sight(world)
     for hub in world.names:
         yield from _leaks(world, hub, sight.bank[hub])
@@ -199,7 +202,7 @@ def _surplus(world: World, hub: str, sight: Sight) -> Iterator[str]:
                 yield f"{hub} still has {lie.name} of {lie.home}, which may not be there any more"
         elif world.forms[obj["id"]][1] != hub and hub not in sight.rooted(obj):
             yield f"{hub} still has {thing.name} of {thing.home}, which nobody offers any more"
-        elif thing.deleted and hub == thing.home:
+        elif thing.deleted and obj["id"] == thing.id and hub == thing.home:
             yield f"{hub} still has {thing.name}, which was deleted"
         elif not readable(world, thing, world.terms, thing.levels[-1], hub) and hub in sight.arrivals(thing):
             yield f"{hub} still has {thing.name} of {thing.home}, which may not be there any more"

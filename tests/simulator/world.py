@@ -142,9 +142,12 @@ class World:
         self._makers = {identity_of(name): name for name in self.names}
         self.moved: set[str] = set()
         """The hubs whose views may be others since somebody last emptied this."""
+        self.looked_at: dict[str, list[Json]] = {}
+        """What each hub's bank saw when it was last looked at."""
         self.lost: list[tuple[str, Json]] = []
         """(hub, object): what its bank saw and others than liars offer, and was gone once the hub had talked to a liar."""
         self.hubs: dict[str, Hub] = {}
+        self._lists: dict[tuple[str, str], tuple[object, list[Json]]] = {}
         self._clocks = {name: OwnClock(self.clock, story.skews[name]) for name in self.names}
         for name in self.names:
             self._open(name)
@@ -190,7 +193,19 @@ class World:
         return Client(self.hubs[hub].app, f"Bearer {token(hub, account)}")
 
     def listed(self, hub: str, account: str = "bank") -> list[Json]:
-        """Return all that an account reads at a hub, every version, notes left out."""
+        """Return all that an account reads at a hub, every version, notes left out. It asks again only once its view is another."""
+        with self.hubs[hub].node.store.read() as reader:
+            view = reader.place(account, collection_id(hub)).view
+        state = view and (view.id, view.head, view.edits)
+        if (hub, account) not in self._lists or self._lists[hub, account][0] != state:
+            self._lists[hub, account] = state, self._read(hub, account)
+        return self._lists[hub, account][1]
+
+    def look_afresh(self) -> None:
+        """Forget what was read, so that all is asked for again."""
+        self._lists.clear()
+
+    def _read(self, hub: str, account: str) -> list[Json]:
         client = self.client(hub, account)
         found: list[Json] = []
         query: Json = {"match[version]": "all", "limit": "200"}
@@ -323,29 +338,48 @@ class World:
 
         Liars that go on as before keep what is theirs in motion; the rest must come to rest all the same.
         """
-        self.faults.chance, quiet = 0.0, 0
+        self.faults.chance = 0.0
         self.faults.cut.clear()
+        wild = self.story.at_the_end == "wild" and bool(self.liars)
         for teller in self.tellers.values():
-            teller.wild, teller.gone = self.story.at_the_end == "wild", self.story.at_the_end == "gone"
+            teller.wild, teller.gone = wild, self.story.at_the_end == "gone"
+        look, needed = (self._shown, 2) if wild else (self._held, 1)
+        before, quiet = look(), 0
         for rounds in range(1, 8 * len(self.names) + 8):
             self.dice.rng = random.Random(f"{self.story.seed} round {rounds}")
-            before = self._settled()
             for name in self.names:
                 self.clock.pass_(30 * MINUTE)
                 self.pull(name)
                 self.compare(name)
-            quiet = quiet + 1 if before == self._settled() else 0
-            if quiet >= 2 and rounds > len(self.names):
+            after = look()
+            quiet = quiet + 1 if before == after else 0
+            if quiet >= needed and (rounds > len(self.names) or not wild):
                 return rounds
+            before = after
         return 0
 
-    def _settled(self) -> dict[str, set[tuple[str, str]]]:
-        return {
-            name: {(obj["id"], obj.get("modified", "")) for obj in self.listed(name) if not self._in_motion(obj)}
+    def _held(self) -> object:
+        """Return the state of every view, and who offers what by which path: where a round changes none of it, no round does."""
+        found: list[object] = []
+        for name in self.names:
+            node = self.hubs[name].node
+            with node.store.read() as reader:
+                for party in node.settings.parties:
+                    view = reader.place(party, collection_id(name)).view
+                    found.append(view and (view.id, view.head, view.edits))
+                for peer in self.links[name]:
+                    offers = reader.offered_by(f"peer:{peer}:{collection_id(peer)}", 0, 1000)
+                    found.append([(version.key, path) for version, path in offers])
+        return found
+
+    def _shown(self) -> object:
+        """Return what the banks see, without what liars keep in motion."""
+        return [
+            {(obj["id"], obj.get("modified", "")) for obj in self.listed(name) if not self._in_motion(obj)}
             for name in self.names
-        }
+        ]
 
     def _in_motion(self, obj: Json) -> bool:
-        if self.story.at_the_end != "wild":
-            return False
-        return any({obj.get("name"), obj.get("created_by_ref")} & teller.touched for teller in self.tellers.values())
+        """Return whether liars move an object: it is a lie, or one that they give out or lied about."""
+        name = obj.get("name", "")
+        return name.startswith("lie") or any({name, obj.get("created_by_ref")} & each.touched for each in self.tellers.values())

@@ -183,27 +183,30 @@ class InForce:
         yield from (at for span in spans for at in span if at is not None)
 
 
+Turn = Callable[[Any], Any]
+
+
 def to_doc(value: Any) -> Any:
     """Return the JSON form (dicts, lists, scalars) of a value of this module. Defaults are left out."""
-    if isinstance(value, Level):
-        return str(value)
-    if is_dataclass(value):
-        kind: Any = type(value)
-        present = ((name, getattr(value, name), default) for name, default in _defaults(kind))
-        return {name: to_doc(item) for name, item, default in present if item != default}
-    if isinstance(value, dict):
-        return {key: to_doc(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [to_doc(item) for item in value]
-    return value
+    kind: Any = type(value)
+    return _writer(kind)(value)
 
 
 @cache
-def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """Return the fields of a dataclass with their defaults, ``MISSING`` where one has none."""
-    return tuple(
-        (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(kind)
-    )
+def _writer(kind: Any) -> Turn:
+    """Return what writes values of a type: types are looked at once, values all the time."""
+    if kind is Level:
+        return str
+    if is_dataclass(kind):
+        members = tuple(
+            (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(kind)
+        )
+        return lambda value: {name: to_doc(item) for name, default in members if (item := getattr(value, name)) != default}
+    if kind is dict:
+        return lambda value: {key: to_doc(item) for key, item in value.items()}
+    if kind is tuple:
+        return lambda value: [to_doc(item) for item in value]
+    return lambda value: value
 
 
 T = TypeVar("T")
@@ -216,11 +219,8 @@ def from_doc(kind: type[T], doc: Any) -> T:
     return value
 
 
-Read = Callable[[Any], Any]
-
-
 @cache
-def _reader(kind: Any) -> Read:
+def _reader(kind: Any) -> Turn:
     """Return what reads a value of a kind: kinds are looked at once, documents all the time."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
@@ -239,9 +239,9 @@ def _reader(kind: Any) -> Read:
     return partial(_plain, kind)
 
 
-def _fields_reader(make: Any) -> Read:
+def _fields_reader(make: Any) -> Turn:
     """Return what reads a dataclass. Its fields are looked at when they are first met: a class may have fields of its own kind."""
-    readers: dict[str, Read] = {}
+    readers: dict[str, Turn] = {}
 
     def read(doc: Any) -> Any:
         for name in doc.keys() - readers.keys():
