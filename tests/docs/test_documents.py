@@ -146,3 +146,26 @@ def test_the_map_of_a_package_shows_every_module(package):
     shown = re.findall(r"`(\w+)`", (here / "__init__.py").read_text())
     there = {path.stem for path in here.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
     assert sorted(shown) == sorted(there)
+
+
+def test_documents_give_commands_only_options_that_they_have():
+    import click
+
+    from taxii_fed.cli.main import main
+
+    def options(command):
+        return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+
+    texts = [path.read_text() for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]]
+    told = [line.split() for text in texts for line in re.findall(r"taxii-fed ([^`\n|#;&]+)", text)]
+    unknown = []
+    for words in told:
+        command, known = main, options(main)
+        for word in words:
+            found = command.get_command(click.Context(main), word) if isinstance(command, click.Group) else None
+            if found is not None:
+                command, known = found, known | options(found)
+            elif word.startswith("--") and word.strip(".,:;()[]").split("=")[0] not in known:
+                unknown.append((" ".join(words), word))
+    assert any("--verify" in words for words in told)
+    assert unknown == []
