@@ -48,3 +48,12 @@ def test_parties_of_one_view_part_at_once_where_nothing_was_published(tmp_path):
     assert seen == {"ant": 2, "bee": 1, "cat": 1}
     assert kit.planner.verify() == []
     kit.store.close()
+
+
+def test_staff_who_never_published_anything_wait_for_nothing(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))
+    kit.publish(indicator(1))
+    clerk = Party(name="clerk", role="own")
+    assert kit.governor.adopt(in_force(parties=(ANT, clerk), share=(BANKS,)), "coming").same
+    assert kit.planner.verify() == []
+    kit.store.close()

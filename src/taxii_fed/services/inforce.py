@@ -42,11 +42,12 @@ class InForceCache:
 
 def same_for_all(present: InForce, coming: InForce) -> bool:
     """Return whether what every view depends on, whoever reads it, is the same in both."""
-    return _common(present) == _common(coming)
+    return same_meanings(present, coming) and vouching.staff(present) == vouching.staff(coming)
 
 
-def _common(in_force: InForce) -> tuple[object, ...]:
-    return in_force.markings, in_force.jurisdictions, in_force.identity, vouching.staff(in_force)
+def same_meanings(present: InForce, coming: InForce) -> bool:
+    """Return whether markings, jurisdictions and the node's identity are the same in both."""
+    return all(getattr(present, name) == getattr(coming, name) for name in ("markings", "jurisdictions", "identity"))
 
 
 def collection_by_id(in_force: InForce, collection_id: str) -> CollectionTerms | None:

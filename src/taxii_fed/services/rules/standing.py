@@ -6,9 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from taxii_fed.core.audience import NOBODY, audience_of
+from taxii_fed.core.facts import LOCAL
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.ports import Reader
-from taxii_fed.services.inforce import collection_by_id, same_for_all
+from taxii_fed.services import vouching
+from taxii_fed.services.inforce import collection_by_id, same_meanings
 from taxii_fed.services.views.settle import grouped_at
 
 
@@ -24,7 +26,7 @@ class Standing:
 
 def moves(reader: Reader, present: InForce, coming: InForce, now: int) -> bool:
     """Return whether somebody would get something else than under the rules in force, now (µs) or at a date that is still to come."""
-    if not same_for_all(present, coming):
+    if not same_meanings(present, coming) or _redefines(reader, present, coming):
         return True
     ahead = sorted({at for at in (*present.dates(), *coming.dates()) if at > now})
     for collection in present.collections.values():
@@ -46,6 +48,12 @@ def moves(reader: Reader, present: InForce, coming: InForce, now: int) -> bool:
         for party in coming.parties.values()
         for at in (now, *ahead)
     )
+
+
+def _redefines(reader: Reader, present: InForce, coming: InForce) -> bool:
+    """Return whether somebody who has published something becomes own staff, or ceases to be: what it defined counts for others."""
+    changed = vouching.staff(present) ^ vouching.staff(coming)
+    return any(reader.offered_by(f"{LOCAL}:{name}", 0, 1) for name in changed)
 
 
 def _moves_at(
