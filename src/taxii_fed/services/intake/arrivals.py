@@ -115,6 +115,10 @@ class Door:
     def take_in(
         self, writer: Writer, source: Source, collection: CollectionTerms, objects: Sequence[Offered]
     ) -> list[tuple[Arrival, Ruling]]:
+        """Judge what a source brings, store what is let in, settle it, and return the ruling on each object, in their order.
+
+        Raises `NotFoundError` where nothing is in force.
+        """
         in_force = self._cache.current(writer)
         if in_force is None:
             raise NotFoundError("This node has no configuration in force.")
