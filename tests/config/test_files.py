@@ -88,38 +88,38 @@ class TestIncludes:
 
 
 class TestUnreadable:
-    def test_a_missing_file(self, tmp_path):
+    def test_a_missing_file_is_named(self, tmp_path):
         problem = only(tmp_path / "none.yaml")
         assert str(problem) == problem.render() == f"{tmp_path / 'none.yaml'}: no such file"
 
-    def test_a_folder(self, tmp_path):
+    def test_a_folder_is_no_file(self, tmp_path):
         assert only(tmp_path).message == "is a folder, not a file"
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-    def test_a_file_without_permission(self, write):
+    def test_a_file_without_permission_is_told_of(self, write):
         path = write(NODE)
         path.chmod(0)
         assert "can't be read" in only(path).message
 
-    def test_a_name_that_no_file_can_have(self, tmp_path):
+    def test_a_name_that_no_file_can_have_is_told_of(self, tmp_path):
         assert only(tmp_path / ("x" * 300)).message.startswith("can't be read")
 
-    def test_an_empty_file(self, write):
+    def test_an_empty_file_is_a_mistake_in_its_first_line(self, write):
         for text in ("", "\n\n", "# only a comment\n", "---\n"):
             assert only(write(text)).line == 1
 
-    def test_a_list_at_the_top(self, write):
+    def test_a_list_at_the_top_is_no_configuration(self, write):
         problem = only(write("- node\n- server\n"))
         assert (place(problem), problem.found) == (("taxii-fed.yaml", 1, 1), "a list")
 
-    def test_a_text_at_the_top(self, write):
+    def test_a_text_at_the_top_is_no_configuration(self, write):
         assert only(write("node\n")).found == "a text"
 
     def test_a_file_named_by_mistake_is_not_repeated(self, folder):
         key = (folder / "node.key").read_text().strip()
         assert key not in only(folder / "node.key").render()
 
-    def test_bytes_that_are_not_utf_8(self, folder):
+    def test_bytes_that_are_not_utf_8_are_refused(self, folder):
         path = folder / "taxii-fed.yaml"
         path.write_bytes(b"node:\n  title: Z\xc3\xbcrich \xfc\n")
         problem = only(path)

@@ -80,7 +80,7 @@ def all_set(value, but=()):
     return [each.name for each in fields(value) if each.name not in but and getattr(value, each.name) == each.default]
 
 
-def test_a_share_rule(write):
+def test_every_term_of_a_share_rule_is_read(write):
     (rule,) = terms(write).share
     assert all_set(rule) == []
     assert all_set(rule.to) == []
@@ -132,7 +132,7 @@ def test_holds_wait_for_a_time_or_a_person(write):
     )
 
 
-def test_a_change_rule(write):
+def test_every_edit_of_a_change_rule_is_read(write):
     (rule,) = terms(write).change
     assert all_set(rule, but=("from_at", "until_at", "reason", "to", "collections", "what")) == []
     assert rule == Change(
@@ -181,7 +181,7 @@ def test_plan_says_in_the_words_of_the_file_what_differs(write):
     ]
 
 
-def test_parties_collections_and_markings(write):
+def test_parties_collections_and_markings_are_in_force_as_they_are_written(write):
     extra = "markings:\n  acs:formal_determination=AIS: GREEN\nanonymous: eu-csirt\n"
     text = FULL.replace(
         "communities: [hk-banking]\n    publish", "communities: [{name: hk-banking, until: 2026-12-31T00:00Z}]\n    publish"

@@ -121,7 +121,7 @@ def test_what_is_held_is_never_missing_and_what_is_not_always_is(listed: list[Li
 @pytest.mark.parametrize(
     ("gone", "of", "stops"), [(2, 9, False), (9, 9, False), (2, 10, False), (3, 10, True), (10, 10, True), (0, 10, False)]
 )
-def test_the_guard(gone: int, of: int, stops: bool) -> None:
+def test_the_guard_stops_more_than_its_share_of_enough(gone: int, of: int, stops: bool) -> None:
     assert Guard(0.2, 10).stops(gone, of) is stops
 
 
@@ -164,7 +164,7 @@ def test_a_level_that_can_not_be_read_is_the_strictest(level: Any) -> None:
     assert read_carried({"level": level}) == Carried(level=Level.RED)
 
 
-def test_versions_as_instants() -> None:
+def test_a_version_is_an_instant_the_epoch_where_there_is_none_nothing_where_it_is_no_time() -> None:
     assert version_instant(indicator(1)["modified"]) == 1_767_225_600_000_000
     assert version_instant("") == 0
     assert version_instant("yesterday") is None

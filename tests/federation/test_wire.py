@@ -381,7 +381,7 @@ def test_a_name_that_turns_into_an_inner_address_is_not_connected_to(monkeypatch
         ("64:ff9b::808:808", True), ("::", False),
     ],
 )  # fmt: skip
-def test_public_addresses(address: str, public: bool) -> None:
+def test_only_addresses_of_the_internet_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 

@@ -168,7 +168,7 @@ HOUR = 3_600_000_000
         (State(compare_wanted=True, health=Health(next_attempt=NOW + 1)), "comparison"),
     ],
 )
-def test_what_is_due(stands: State, expected: str | None) -> None:
+def test_a_pull_is_due_before_a_comparison_and_neither_before_its_time(stands: State, expected: str | None) -> None:
     found = due(plan(), SUBSCRIPTION, stands, NOW)
     assert (found and ("comparison" if found.comparison else "pull")) == expected
 

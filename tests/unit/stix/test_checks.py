@@ -60,7 +60,7 @@ FINE = {
 
 
 @pytest.mark.parametrize("value", FINE.values(), ids=FINE)
-def test_taken(value):
+def test_good_objects_of_every_kind_are_taken(value):
     assert check_object(value) == ""
 
 
@@ -186,7 +186,7 @@ REFUSED = {
 
 @pytest.mark.taxii("S-5.5-09")
 @pytest.mark.parametrize(("value", "problem"), REFUSED.values(), ids=REFUSED)
-def test_refused(value, problem):
+def test_a_bad_object_is_refused_with_member_and_expectation(value, problem):
     assert check_object(value).startswith(problem)
 
 
