@@ -15,6 +15,7 @@ import pytest
 import requests
 import trustme
 from cytaxii2.cytaxii2 import cytaxii2
+from gunicorn.workers import gthread
 from stix2 import TAXIICollectionSink, TAXIICollectionSource
 from taxii2client.common import TokenAuth
 from taxii2client.v21 import Collection, Server, as_pages
@@ -290,6 +291,34 @@ def test_a_head_that_dawdles_is_given_less_time_while_others_wait_for_a_thread(c
     for connection in (dawdling, sending, *worker._waiting):
         connection.sock.close()
         connection.client.close()
+
+
+def test_a_connection_that_says_nothing_waits_without_a_thread():
+    class Silent:
+        initialized = data_ready = False
+
+        def __init__(self) -> None:
+            self.waited: list[float] = []
+
+        def wait_for_data(self, timeout: float) -> bool:
+            self.waited.append(timeout)
+            return False
+
+    worker = object.__new__(Worker)
+    worker._waiting, worker._begun, worker._deadlines = set(), {}, {}
+    silent = Silent()
+    assert worker.handle(silent) is gthread._DEFER
+    assert silent.waited == [server_module.SILENT_SECONDS]
+    assert worker._begun == {}
+
+
+def test_many_who_say_nothing_keep_nobody_waiting(plain: Served):
+    silent = [plain.connect() for _ in range(200)]
+    assert requests.get(plain.url + "/livez", timeout=server_module.HEAD_SECONDS - 1).status_code == 200
+    silent[0].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert silent[0].recv(65_536).startswith(b"HTTP/1.1 200")
+    for connection in silent:
+        connection.close()
 
 
 def test_many_who_send_half_a_head_keep_nobody_waiting(plain: Served):

@@ -43,6 +43,8 @@ HEAD_SECONDS = 20.0
 """For a connection to be set up and the head of a request to arrive."""
 HURRIED_HEAD_SECONDS = 2.0
 """The same while other connections wait for a thread: whoever says nothing, or little, must not keep them waiting."""
+SILENT_SECONDS = 0.02
+"""For a new connection to say something while it has a thread; after that it waits without one."""
 BODY_SECONDS = 120.0
 """For the body to arrive after it."""
 ANSWER_SECONDS = 600.0
@@ -142,6 +144,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Serve one request of a connection."""
         self._waiting.discard(conn)
         self._begun[conn] = time.monotonic()
+        # gunicorn would let whoever says nothing keep a thread for seconds.
+        conn.wait_for_data = lambda _, wait=conn.wait_for_data: wait(SILENT_SECONDS)
         try:
             result = super().handle(conn)
             if result is False:
