@@ -1,12 +1,16 @@
 """`taxii-fed serve` over real sockets: unmodified clients, signals, TLS, and clients that misbehave below HTTP."""
 
+import errno
 import json
+import math
 import re
+import selectors
 import signal
 import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -249,14 +253,28 @@ def test_metrics_tell_for_all_processes(plain: Served):
 
 
 class _Connection:
+    timeout = math.inf
+
     def __init__(self) -> None:
         self.sock, self.client = socket.socketpair()
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class _Listener:
+    def __init__(self, error: OSError) -> None:
+        self._error = error
+
+    def accept(self) -> None:
+        raise self._error
 
 
 def test_a_request_that_is_sent_too_slowly_loses_its_connection(monkeypatch: pytest.MonkeyPatch):
     slow, answering, stuck = _Connection(), _Connection(), _Connection()
     worker = object.__new__(Worker)
     worker.keepalived_conns = []
+    worker.nr_conns, worker.worker_connections = 1, 2
     worker._waiting = set()
     now = time.monotonic()
     worker._begun = {slow: now - 30, answering: now - 30, stuck: now - server_module.ANSWER_SECONDS - 1}
@@ -278,6 +296,7 @@ def test_a_head_that_dawdles_is_given_less_time_while_others_wait_for_a_thread(c
     dawdling, sending = _Connection(), _Connection()
     worker = object.__new__(Worker)
     worker.keepalived_conns = []
+    worker.nr_conns, worker.worker_connections = 1, 2
     worker._waiting = {_Connection()} if crowded else set()
     now = time.monotonic()
     worker._begun = dict.fromkeys((dawdling, sending), now - server_module.HURRIED_HEAD_SECONDS - 1)
@@ -291,6 +310,47 @@ def test_a_head_that_dawdles_is_given_less_time_while_others_wait_for_a_thread(c
     for connection in (dawdling, sending, *worker._waiting):
         connection.sock.close()
         connection.client.close()
+
+
+def test_many_who_say_nothing_keep_nobody_waiting(plain: Served):
+    silent = [plain.connect() for _ in range(100)]
+    assert requests.get(plain.url + "/livez", timeout=server_module.HEAD_SECONDS - 1).status_code == 200
+    for connection in silent:
+        connection.close()
+
+
+def test_those_silent_for_longest_make_room_when_there_are_too_many():
+    waiting, kept = [_Connection() for _ in range(3)], [_Connection() for _ in range(3)]
+    worker = object.__new__(Worker)
+    worker.pending_conns, worker.keepalived_conns, worker.poller = deque(waiting), deque(kept), selectors.DefaultSelector()
+    worker._waiting, worker._begun, worker._deadlines = set(), {}, {}
+    worker.nr_conns, worker.worker_connections = 6, 7
+    worker.murder_keepalived()
+    worker.murder_pending()
+    assert (list(worker.pending_conns), list(worker.keepalived_conns), worker.nr_conns) == (waiting, kept, 6)
+    worker.worker_connections = 6
+    worker.murder_keepalived()
+    worker.murder_pending()
+    assert (list(worker.pending_conns), list(worker.keepalived_conns), worker.nr_conns) == (waiting[1:], kept[1:], 4)
+    for connection in (waiting[0], kept[0]):
+        assert connection.client.recv(1) == b""
+    for connection in (*waiting, *kept):
+        connection.close()
+        connection.client.close()
+    worker.poller.close()
+
+
+def test_without_a_descriptor_for_it_a_connection_waits_and_the_server_lives_on():
+    worker = object.__new__(Worker)
+    oldest = _Connection()
+    worker.pending_conns, worker.keepalived_conns, worker.worker_connections = deque([oldest]), deque(), 4
+    worker.accept(_Listener(OSError(errno.EMFILE, "too many open files")))
+    worker.accept(_Listener(BlockingIOError(errno.EAGAIN, "another worker was faster")))
+    assert oldest.timeout == 0
+    with pytest.raises(OSError, match="gone"):
+        worker.accept(_Listener(OSError(errno.EBADF, "gone")))
+    oldest.close()
+    oldest.client.close()
 
 
 def test_a_connection_that_says_nothing_waits_without_a_thread():

@@ -23,7 +23,6 @@ from typing import Any, Protocol
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import wsgi as gunicorn_wsgi
-from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 
 from taxii_fed.config import convert
@@ -36,6 +35,7 @@ from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES
 from taxii_fed.web.app import Node, create_app
 from taxii_fed.web.health import readiness
+from taxii_fed.web.idle import IdleAside, connections_for
 from taxii_fed.web.metrics import METRICS_FOLDER
 from taxii_fed.web.taxii import TaxiiApp
 
@@ -125,7 +125,7 @@ def keep_up(settings: Callable[[], Settings], node: OpenNode, stop: threading.Ev
             say(settings(), level="error", event="upkeep failed", reason=describe(error))
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(IdleAside):
     """gunicorn's threaded worker with an end to every request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -262,6 +262,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "bind": str(server.listen),
             "workers": self._workers,
             "threads": self._threads,
+            "worker_connections": connections_for(self._threads),
             "worker_class": Worker,
             "keepalive": KEEP_ALIVE_SECONDS,
             "timeout": 60,
