@@ -11,6 +11,7 @@ from nodekit import BANKING, START, in_force, indicator, marked, note, open_kit,
 from taxii_fed.core.errors import StoreUnavailableError
 from taxii_fed.core.levels import Level
 from taxii_fed.core.rules import Change, Hold, Membership, Never, Party, Share, To, What
+from taxii_fed.core.sharing import Reason
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.services.rules.govern import APPLY
 
@@ -157,4 +158,22 @@ def test_what_arrives_during_a_change_names_nothing_that_the_change_will_edit(tm
     assert address["id"] not in json.dumps(kit.view("ant"))
     assert len(kit.view("ant")) == 3
     assert kit.planner.verify() == []
+    kit.store.close()
+
+
+@pytest.mark.invariant("I9")
+def test_what_ends_during_a_change_says_which_of_its_new_rules_ended_it(tmp_path):
+    kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))
+    veto = Never(name="victims", what=What(label=("victim",)))
+
+    def publishes(_stage, _done):
+        kit.publish(indicator(1, version=1, labels=["victim"]))
+        raise KilledError
+
+    kit.publish(indicator(1), indicator(2))
+    with pytest.raises(KilledError):
+        kit.governor.apply(in_force(parties=(ANT,), share=(BANKS,), never=(veto,)), "coming", publishes)
+    with kit.store.read() as reader:
+        (ended,) = [entry.ended_why for entry in reader.ledger(stix_id("indicator", 1)) if entry.ended_at is not None]
+    assert ended == Reason.SUPERSEDED
     kit.store.close()

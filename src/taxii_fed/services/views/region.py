@@ -16,6 +16,7 @@ from taxii_fed.core.keys import Keys
 from taxii_fed.core.results import UNSEEN, Face, Result
 from taxii_fed.ports import View, Writer
 from taxii_fed.services.views.alike import Alike, alike
+from taxii_fed.services.views.difference import CHANGED
 from taxii_fed.services.views.growing import Growing, leans_on_others
 from taxii_fed.services.views.hidden_creators import HiddenCreators
 from taxii_fed.services.views.judges import Judges
@@ -130,11 +131,17 @@ def _meet(found: Sequence[Mapping[str, list[Result]]]) -> dict[str, list[Result]
     """Return what all audiences see alike, for the time in which rules change: never more than before, never more than after."""
     others = [{row.key: row for rows in each.values() for row in rows} for each in found[1:]]
     return {
-        object_id: [
-            row if all(_alike(row, other.get(row.key)) for other in others) else replace(row, visible=False) for row in rows
-        ]
-        for object_id, rows in found[0].items()
+        object_id: [_met(row, [each.get(row.key) for each in others]) for row in rows] for object_id, rows in found[0].items()
     }
+
+
+def _met(row: Result, others: Sequence[Result | None]) -> Result:
+    """Return what all get, else a row that nobody gets, for the reason of the first who does not get it."""
+    apart = [each for each in others if not _alike(row, each)]
+    if not apart:
+        return row
+    reasons = (each.reason for each in (row, *apart) if each is not None and each.reason)
+    return replace(row, visible=False, reason=next(reasons, CHANGED))
 
 
 def _alike(one: Result, other: Result | None) -> bool:
