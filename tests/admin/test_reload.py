@@ -141,7 +141,7 @@ def test_readiness_tells_a_configuration_that_waits_from_a_process_that_is_behin
     read_at = stocked.now
     stocked.run("apply")
     assert found(stocked, new).waiting == ""
-    assert "reload it (SIGHUP)" in found(stocked, old, read_at).waiting
+    assert "run taxii-fed reload" in found(stocked, old, read_at).waiting
     assert "run taxii-fed plan" in found(stocked, old, stocked.now + 1).waiting
 
 

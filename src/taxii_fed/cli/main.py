@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "serve": "taxii_fed.cli.serve:serve",
     "sync": "taxii_fed.cli.sync:sync",
     "run": "taxii_fed.cli.sync:run",
+    "reload": "taxii_fed.cli.reload:reload",
     "status": "taxii_fed.cli.status:status",
     "peer": "taxii_fed.cli.peer:peer",
     "demo": "taxii_fed.cli.demo:demo",

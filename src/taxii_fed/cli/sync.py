@@ -17,6 +17,7 @@ from taxii_fed.cli.common import config_path, settings_of
 from taxii_fed.config.load import load
 from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import ConfigError, NotFoundError
+from taxii_fed.services.processes import Process
 
 if TYPE_CHECKING:
     from taxii_fed.services.federation.federate import Federation
@@ -70,18 +71,21 @@ def sync(ctx: click.Context, peers: tuple[str, ...], *, once: bool, compare: boo
     if once:
         pull_once(ctx, peers, compare=compare, accept=accept)
         return
-    settings = settings_of(ctx)
+    settings, process = settings_of(ctx), Process("sync")
     while True:
-        again = _work(settings, peers, compare=compare)
+        again = _work(settings, peers, process, compare=compare)
         if not again:
             return
         try:
             settings = load(config_path(ctx))
         except ConfigError as error:
             log.error("configuration not reloaded, the last good one stays", extra={"error": str(error)})  # noqa: TRY400
+            process.reloaded(str(error))
+        else:
+            process.reloaded()
 
 
-def _work(settings: Settings, peers: Sequence[str], *, compare: bool) -> bool:
+def _work(settings: Settings, peers: Sequence[str], process: Process, *, compare: bool) -> bool:
     """Run a worker until a signal; return whether it was one that asks to read the settings again."""
     from taxii_fed.config import convert  # noqa: PLC0415
     from taxii_fed.web.health import readiness  # noqa: PLC0415
@@ -105,8 +109,11 @@ def _work(settings: Settings, peers: Sequence[str], *, compare: bool) -> bool:
             for name in federation.subscriptions.plans:
                 federation.subscriptions.want(name, comparison=True)
         with on_signals(stop, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process.show(node.store)
             log.info("working", extra={"peers": len(federation.subscriptions.plans), "owner": federation.owner})
             runner.run()
+        if not again:
+            process.leave(node.store)
     log.info("stopped")
     return again
 

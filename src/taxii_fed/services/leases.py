@@ -32,15 +32,21 @@ def take(store: Store, name: str, owner_name: str, seconds: float, now: int) -> 
     return store.lease(name, owner_name, seconds, now)
 
 
-def _is_gone(owner_name: str) -> bool:
-    """Return whether an owner was a process where this one runs (same boot, same process ids) and is none any more."""
+def pid_here(owner_name: str) -> int | None:
+    """Return the process id of an owner that runs, or ran, where this process does (same boot, same process ids), else None."""
     _, _, rest = owner_name.partition("/")
     place, _, rest = rest.partition("/")
     pid = rest.partition("/")[0]
-    if not place or place != _place() or not pid.isdigit():
+    return int(pid) if place and place == _place() and pid.isdigit() else None
+
+
+def _is_gone(owner_name: str) -> bool:
+    """Return whether an owner was a process where this one runs and is none any more."""
+    pid = pid_here(owner_name)
+    if pid is None:
         return False
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except OSError:

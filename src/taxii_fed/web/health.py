@@ -58,7 +58,7 @@ def readiness(store: Store, fingerprint: str, read_at: int | None = None) -> Rea
         if read_at is not None and applied.at > read_at:
             return Readiness(
                 ready=True,
-                waiting="another configuration was put in force since this process read its own: reload it (SIGHUP)",
+                waiting="another configuration was put in force since this process read its own: run taxii-fed reload",
             )
         return Readiness(
             ready=True, waiting="the configuration differs from what is in force: run taxii-fed plan, then taxii-fed apply"

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from email.utils import formatdate
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ from taxii_fed.config.schema import Settings, Tls
 from taxii_fed.core.errors import ConfigError, StoreError
 from taxii_fed.core.loglines import describe, format_of
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.services.processes import Process
 from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES
 from taxii_fed.web.app import Node, create_app
@@ -253,7 +254,17 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._open_node = open_node
         self._workers = workers
         self._threads = threads
+        self._process = Process("serve")
         super().__init__()
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        try:
+            super().run()
+        finally:
+            if os.getpid() == self._process.pid:  # each worker comes by here too when it ends
+                with suppress(StoreError), closing(self._open_node(self._settings)) as node:
+                    self._process.leave(node.store)
 
     def load_config(self) -> None:
         """Set gunicorn up from the settings."""
@@ -291,6 +302,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> TaxiiApp:
         """Open the node in this worker and return its application."""
         node = self._open_node(self._settings)
+        self._process.show(node.store)
         stop = threading.Event()
         upkeep = threading.Thread(target=keep_up, args=(lambda: self._settings, node, stop), name="upkeep", daemon=True)
         upkeep.start()
@@ -312,9 +324,11 @@ class Server(BaseApplication):  # type: ignore[misc]
             self._context = self._prepare(coming, self._open_node)
         except (ConfigError, StoreError, OSError) as error:
             say(self._settings, level="error", event="configuration not reloaded, the last good one stays", reason=str(error))
+            self._process.reloaded(str(error))
         else:
             self._settings = coming
             say(coming, level="info", event="configuration reloaded")
+            self._process.reloaded()
         super().reload()
 
     @staticmethod
