@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from federation.simulated_peer import query_of
 from httpkit.client import Client
 from nodekit import SettableClock
 from taxii_fed.config.load import loads
 from taxii_fed.core.errors import PeerRefusedError
 from taxii_fed.core.pull import Request
 from taxii_fed.core.remote import FED_HEADER, ManifestPage, ObjectPage, RemoteCollection
-from taxii_fed.core.timestamps import format_taxii
 from taxii_fed.peers.client import manifest_page, object_page
 from taxii_fed.peers.transport import Reply
 from taxii_fed.services.federation.compare import reconcile
@@ -102,13 +102,13 @@ class HubPeer:
         raise NotImplementedError
 
     def objects(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ObjectPage:
-        return object_page(self._get(f"collections/{remote}/objects/", _query(request, ids)))
+        return object_page(self._get(f"collections/{remote}/objects/", query_of(request, ids)))
 
     def object(self, remote: str, object_id: str, version_text: str) -> ObjectPage:
         return object_page(self._get(f"collections/{remote}/objects/{object_id}/", {"match[version]": version_text}))
 
     def manifest(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ManifestPage:
-        return manifest_page(self._get(f"collections/{remote}/manifest/", _query(request, ids)))
+        return manifest_page(self._get(f"collections/{remote}/manifest/", query_of(request, ids)))
 
     def cut(self) -> None:
         pass
@@ -122,17 +122,6 @@ class HubPeer:
         if reply.status != 200:
             raise PeerRefusedError("it refuses the request", reply.status)
         return Reply("", reply.headers, reply.body)
-
-
-def _query(request: Request, ids: Sequence[str]) -> dict[str, str]:
-    query = {"limit": str(request.limit), "match[version]": "all"}
-    if request.added_after is not None:
-        query["added_after"] = format_taxii(request.added_after)
-    if request.next:
-        query["next"] = request.next
-    if ids:
-        query["match[id]"] = ",".join(ids)
-    return query
 
 
 _ALL = "{to: {role: [own, bank, peer]}, in: all, up_to: AMBER, relayed_up_to: AMBER, unmarked_as: GREEN}"

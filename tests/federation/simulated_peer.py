@@ -329,13 +329,13 @@ class MemoryClient:
         return [RemoteCollection(url=url, id=COLLECTION, title="All", can_read=True, can_write=False)]
 
     def objects(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ObjectPage:
-        return object_page(self._get(remote, "objects/", _query(request, ids)))
+        return object_page(self._get(remote, "objects/", query_of(request, ids)))
 
     def object(self, remote: str, object_id: str, version_text: str) -> ObjectPage:
         return object_page(self._get(remote, f"objects/{object_id}/", {"match[version]": version_text}))
 
     def manifest(self, remote: str, request: Request, ids: Sequence[str] = ()) -> ManifestPage:
-        return manifest_page(self._get(remote, "manifest/", _query(request, ids)))
+        return manifest_page(self._get(remote, "manifest/", query_of(request, ids)))
 
     def cut(self) -> None:
         pass
@@ -363,7 +363,8 @@ class MemoryClient:
         return Reply("", answer.headers, answer.body)
 
 
-def _query(request: Request, ids: Sequence[str]) -> dict[str, str]:
+def query_of(request: Request, ids: Sequence[str]) -> dict[str, str]:
+    """Return the parameters of a request, all versions, as a client sends them."""
     query = {"limit": str(request.limit), "match[version]": "all"}
     if request.added_after is not None:
         query["added_after"] = format_taxii(request.added_after)
