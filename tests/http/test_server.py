@@ -312,13 +312,6 @@ def test_a_head_that_dawdles_is_given_less_time_while_others_wait_for_a_thread(c
         connection.client.close()
 
 
-def test_many_who_say_nothing_keep_nobody_waiting(plain: Served):
-    silent = [plain.connect() for _ in range(100)]
-    assert requests.get(plain.url + "/livez", timeout=server_module.HEAD_SECONDS - 1).status_code == 200
-    for connection in silent:
-        connection.close()
-
-
 def test_those_silent_for_longest_make_room_when_there_are_too_many():
     waiting, kept = [_Connection() for _ in range(3)], [_Connection() for _ in range(3)]
     worker = object.__new__(Worker)
