@@ -344,6 +344,10 @@ class Store(Protocol):
         """Open a snapshot."""
         ...
 
+    def glance(self, party: str, collection: str) -> Place | None:
+        """Return what `Reader.place` says at present, None where finding out takes as much as a snapshot."""
+        ...
+
     def write(self) -> AbstractContextManager[Writer]:
         """Open a transaction: committed when the block ends, undone when it raises. Raises `StoreUnavailableError` when it can't."""
         ...

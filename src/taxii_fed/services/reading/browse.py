@@ -19,7 +19,7 @@ from taxii_fed.core.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, matche
 from taxii_fed.core.resources import status_key
 from taxii_fed.core.rules import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import parse_stix
-from taxii_fed.ports import Clock, Reader, Row, Store, View
+from taxii_fed.ports import Clock, Contents, Reader, Row, Store, View
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.reading.pagecache import PageCache
 from taxii_fed.services.reading.readlog import ReadLog
@@ -168,7 +168,8 @@ class Browse:
             placed = self._placed(query, position, collection)
             return placed, self._contents(reader, collection, view, placed)
 
-        return self._noted(caller, *self._reading(caller.party, api_root, key, page))
+        found = self._glanced(caller.party, api_root, key, query, position) or self._reading(caller.party, api_root, key, page)
+        return self._noted(caller, *found)
 
     def manifest(
         self,
@@ -264,6 +265,21 @@ class Browse:
                 self._wake(collection.id)
         raise StoreUnavailableError("a change that is due could not be carried out yet")
 
+    def _glanced(
+        self, party: str, api_root: str, key: str, query: ObjectQuery, position: Position | None
+    ) -> tuple[ObjectQuery, Found] | None:
+        """Return the page where a look at how the party's view stands is enough for it, None where the view must be read."""
+        terms = self._terms
+        collection = terms.collections.get((api_root, key))
+        place = self._store.glance(party, collection.id) if collection is not None else None
+        if collection is None or place is None or place.view is None or place.revision != terms.revision:
+            return None
+        if place.view.wake_at is not None and place.view.wake_at <= self._clock.now():
+            return None
+        placed = self._placed(query, position, collection)
+        found = self._at_hand(collection, place.view, placed)
+        return (placed, found) if found is not None else None
+
     def _standing(self, reader: Reader, party: str, api_root: str, key: str) -> tuple[CollectionTerms, View]:
         terms = self._terms
         collection = terms.collections.get((api_root, key))
@@ -284,14 +300,23 @@ class Browse:
         after = self.cursors.place_after(query.after, position, collection.id)
         return query if after == query.after else replace(query, after=after)
 
-    def _contents(self, reader: Reader, collection: CollectionTerms, view: View, query: ObjectQuery) -> Found:
+    def _at_hand(self, collection: CollectionTerms, view: View, query: ObjectQuery) -> Found | None:
+        """Return the page of a view in its present state where that is known without reading it."""
         if _has_all(view, query):
             return self._nothing(view, query)
         page = self._kept.get(view, query)
-        if page is None:
+        return self._page(collection, view, query, page) if page is not None else None
+
+    def _contents(self, reader: Reader, collection: CollectionTerms, view: View, query: ObjectQuery) -> Found:
+        found = self._at_hand(collection, view, query)
+        if found is None:
             page = reader.contents(view.id, query)
             if query.ids is None:
                 self._kept.put(view, query, page)
+            found = self._page(collection, view, query, page)
+        return found
+
+    def _page(self, collection: CollectionTerms, view: View, query: ObjectQuery, page: Contents) -> Found:
         if not page.dates:
             return self._nothing(view, query)
         first, last = page.dates[0], page.dates[-1]

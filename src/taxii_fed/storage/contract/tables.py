@@ -50,6 +50,23 @@ def test_a_party_stands_in_the_view_that_it_is_mapped_to(store_factory: StoreFac
         assert writer.view(view).wake_at is None
 
 
+def test_a_glance_never_shows_a_past_state(store_factory: StoreFactory) -> None:
+    store = store_factory()
+    assert store.glance("bank", COLLECTION) in (None, Place(0, None))
+    with store.write() as writer:
+        view = writer.create_view(COLLECTION)
+        writer.assign(COLLECTION, "bank", view, 10)
+        add(writer, view, new_version(1))
+    for number in range(3):
+        with store.write() as writer:
+            writer.set_wake(view, number)
+            writer.put_in_force({}, "f", number)
+        seen = store.glance("bank", COLLECTION)
+        with store.read() as reader:
+            assert seen in (None, reader.place("bank", COLLECTION))
+        assert seen is None or seen.revision == number + 1
+
+
 def test_past_mappings_stay_readable(store_factory: StoreFactory) -> None:
     store = store_factory()
     with store.write() as writer:

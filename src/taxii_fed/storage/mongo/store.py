@@ -14,7 +14,7 @@ from pymongo.errors import ConfigurationError, DocumentTooLarge, InvalidOperatio
 from pymongo.read_concern import ReadConcern
 
 from taxii_fed.core.errors import StoreError, TransactionLostError
-from taxii_fed.ports import Clock, Lease, Moving, Read, Reader, View, Writer
+from taxii_fed.ports import Clock, Lease, Moving, Place, Read, Reader, View, Writer
 from taxii_fed.storage.mongo.connection import (
     MAJORITY,
     Row,
@@ -94,6 +94,10 @@ class MongoStore:
     def read(self) -> AbstractContextManager[Reader]:
         """Open a snapshot, not older than anything that was answered before."""
         return self._read()
+
+    def glance(self, party: str, collection: str) -> Place | None:  # noqa: ARG002 — the port's
+        """Return None: to be sure of the present takes a snapshot here."""
+        return None
 
     @contextmanager
     def _read(self) -> Iterator[MongoReader]:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from taxii_fed.core.errors import StoreError, StoreUnavailableError
-from taxii_fed.ports import Clock, Lease, Moving, Read, Reader, View, Writer
+from taxii_fed.ports import Clock, Lease, Moving, Place, Read, Reader, View, Writer
 from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
 from taxii_fed.storage.sqlite.log import tidy_log
 from taxii_fed.storage.sqlite.moving import SqliteMoving
@@ -99,6 +99,22 @@ class SqliteStore:
         if db.in_transaction:
             db.execute("ROLLBACK")
         self._pool.give(db)
+
+    def glance(self, party: str, collection: str) -> Place | None:
+        """Return what `Reader.place` says at present: one statement is a snapshot by itself.
+
+        A thread lets others go first at each statement, and waits for its turn after it: under load that takes longer than the work.
+        """
+        self._check_process()
+        with self._errors():
+            db = self._pool.take()
+            try:
+                place = SqliteReader(db, Names(db, self._words)).place(party, collection)
+            except BaseException:
+                db.close()
+                raise
+            self._pool.give(db)
+            return place
 
     def write(self) -> AbstractContextManager[Writer]:
         """Open a transaction: committed when the block ends, undone when it raises. Raises `StoreUnavailableError` when it can't."""
