@@ -67,8 +67,8 @@ scenarios: $(READY) ## the worked cases of the sharing rules; FILE=… runs any 
 	@$(BIN)/python tests/scenarios/run.py $(FILE) $(ARGS)
 
 .PHONY: simulate
-simulate: $(READY) ## federations under random faults; SEEDS=N FROM=SEED
-	@PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m simulator.simulate --seeds $(SEEDS) --from $(FROM)
+simulate: $(READY) ## federations under random faults; SEEDS=N FROM=SEED, ARGS=--shrink tells failures by their shortest stories
+	@PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m simulator.simulate --seeds $(SEEDS) --from $(FROM) $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run

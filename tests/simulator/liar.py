@@ -164,7 +164,8 @@ class Liar:
         del target
         spoofed = identity_of(self.dice.rng.choice(list(hubs)))
         self.touched.add(spoofed)
-        made = sdo("identity", told.number, level=told.levels[-1], name=told.name, identity_class="organization")
+        more: Json = {"labels": ["victim"]} if told.victim else {}
+        made = sdo("identity", told.number, level=told.levels[-1], name=told.name, identity_class="organization", **more)
         return {**made, "id": spoofed}
 
     def _notice(self, told: Thing, target: Json, hubs: Sequence[str]) -> Json:

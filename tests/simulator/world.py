@@ -324,7 +324,7 @@ class World:
             self.tellers[liar].learn(self.listed(hub, liar))
 
     def lie(self, liar: str, number: int, kind: str, about: int, level: Level, victim: bool) -> None:
-        told = Thing(number, liar, [level], victim, word="lie")
+        told = Thing(number, liar, [level], victim and kind != "definition", word="lie")
         self.lies[number] = told
         self.tellers[liar].lie(kind, told, self.things.get(about), self.names, self.clock.now())
 
@@ -343,7 +343,7 @@ class World:
         wild = self.story.at_the_end == "wild" and bool(self.liars)
         for teller in self.tellers.values():
             teller.wild, teller.gone = wild, self.story.at_the_end == "gone"
-        look, needed = (self._shown, 2) if wild else (self._held, 1)
+        look, needed = (self._shown, 2) if self.liars else (self._held, 1)
         before, quiet = look(), 0
         for rounds in range(1, 8 * len(self.names) + 8):
             self.dice.rng = random.Random(f"{self.story.seed} round {rounds}")
@@ -373,7 +373,10 @@ class World:
         return found
 
     def _shown(self) -> object:
-        """Return what the banks see, without what liars keep in motion."""
+        """Return what the banks see after a round, without what wild liars keep in motion.
+
+        What a calm one gives and does not list comes and goes within each round.
+        """
         return [
             {(obj["id"], obj.get("modified", "")) for obj in self.listed(name) if not self._in_motion(obj)}
             for name in self.names
@@ -381,5 +384,7 @@ class World:
 
     def _in_motion(self, obj: Json) -> bool:
         """Return whether liars move an object: it is a lie, or one that they give out or lied about."""
+        if self.story.at_the_end != "wild":
+            return False
         name = obj.get("name", "")
         return name.startswith("lie") or any({name, obj.get("created_by_ref")} & each.touched for each in self.tellers.values())
