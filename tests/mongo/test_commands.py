@@ -5,6 +5,7 @@ Whether a server uses them so is shown on a real one (``test_real_mongodb.py``).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from mongo.filling import REQUESTS, answers, fill
 from mongo.standin import MongoFactory
 from nodekit import indicator, stix_id
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, VersionMatch
+from taxii_fed.ports import DoorEvent, Read
 from taxii_fed.storage.contract.builders import object_id
 from taxii_fed.storage.mongo.schema import INDEXES, META, SHARD_KEYS
 from taxii_fed.web.app import create_app
@@ -45,9 +47,11 @@ class Wire(monitoring.CommandListener):
     def __init__(self):
         self.looks = []
         self.stored = []
+        self.names = Counter()
 
     def started(self, event):
         command, name = event.command, event.command_name
+        self.names[name] += 1
         if name == "find":
             sort, hint = tuple(command.get("sort", {})), command.get("hint", "")
             self.looks.append(Looked(name, command["find"], command["filter"], sort, hint))
@@ -195,3 +199,41 @@ def test_every_document_says_to_which_shard_it_belongs(wire):
     assert {table for table, _ in spread} >= {"entry", "body", "version", "door", "fetched"}
     for table, document in spread:
         assert SHARD_KEYS[table].keys() <= document.keys(), (table, document)
+
+
+# -- how much is said -----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def counted(store_factory, monkeypatch):
+    """A store, and what was said to it so far."""
+    heard = Wire()
+    monkeypatch.setattr("pymongo.monitoring._LISTENERS", monitoring._LISTENERS._replace(command_listeners=[heard]))
+    return store_factory(), heard
+
+
+def commands_of(heard, work):
+    heard.names.clear()
+    work()
+    return heard.names.total()
+
+
+def test_what_holds_the_turn_takes_no_more_commands_for_more_of_a_kind(counted):
+    store, heard = counted
+
+    def reads(count):
+        return lambda: store.note_reads(
+            [Read(1, "bank", "siem", 10 * each, 10 * each + 5, each, "::1") for each in range(count)]
+        )
+
+    def events(count):
+        def note():
+            with store.write() as writer:
+                writer.note_door(
+                    DoorEvent(at=1, collection="c", object_id=object_id(each), version_text="t", giver="peer:x:y", reason="new")
+                    for each in range(count)
+                )
+
+        return note
+
+    for work in (reads, events):
+        first = commands_of(heard, work(3))
+        assert commands_of(heard, work(300)) == first + (work is reads)  # what is stored is taken out before it is joined

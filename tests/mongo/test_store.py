@@ -104,6 +104,41 @@ def test_a_writer_that_works_on_keeps_its_turn(store_factory, short_turns, monke
     other.close()
 
 
+def a_turn(client, factory, patience=0.1):
+    return turns.Turn(client[f"{factory.prefix}_0"], "the store", patience=patience)
+
+
+def test_who_waits_is_next_and_who_gives_the_turn_back_does_not_get_it_before(store_factory, client, monkeypatch):
+    monkeypatch.setattr(turns, "_NEXT_SECONDS", 60.0)
+    store_factory()
+    meta = client[f"{store_factory.prefix}_0"]["meta"]
+    first, second = a_turn(client, store_factory), a_turn(client, store_factory)
+    first.take("a")
+    with pytest.raises(StoreUnavailableError, match="busy"):
+        second.take("b")
+    first.give(ended=True)
+    with pytest.raises(StoreUnavailableError, match="busy"):
+        first.take("a")
+    second.take("b")
+    turn = meta.find_one({"_id": "turn"})
+    assert (turn["owner"], turn["next"]) == ("b", None)
+    second.give(ended=True)
+    first.take("a")
+    first.give(ended=True)
+
+
+def test_a_process_that_asks_no_more_is_next_no_longer(store_factory, client, monkeypatch):
+    monkeypatch.setattr(turns, "_NEXT_SECONDS", 0.1)
+    store_factory()
+    first, gone, patient = a_turn(client, store_factory), a_turn(client, store_factory), a_turn(client, store_factory, 5.0)
+    first.take("a")
+    with pytest.raises(StoreUnavailableError, match="busy"):
+        gone.take("b")
+    first.give(ended=True)
+    patient.take("c")
+    patient.give(ended=True)
+
+
 def test_a_writer_that_thinks_for_long_keeps_its_turn(store_factory, monkeypatch):
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.8)
     monkeypatch.setattr(turns, "_RENEW_SECONDS", 0.1)

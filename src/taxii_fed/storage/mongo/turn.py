@@ -1,7 +1,8 @@
 """Whose turn it is to write: one transaction at a time in the whole deployment (ADR 0009).
 
 A document outside of any transaction keeps waiting writers apart, and a write to another one inside the transaction proves that they were:
-whoever writes without the turn, after a pause so long that it passed on, meets a write conflict and commits nothing.
+whoever writes without the turn, after a pause so long that it passed on, meets a write conflict and commits nothing. Of the processes that
+wait, one is the next, so that none that gives the turn back and asks again keeps it from the others.
 """
 
 from __future__ import annotations
@@ -25,18 +26,47 @@ TURN_SECONDS = 8.0
 _RENEW_SECONDS = 2.0
 _SILENT_SECONDS = 60.0
 """For how long a writer that sends nothing keeps its turn: a transaction gets no older."""
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.002, 0.05
+_NEXT_SECONDS = 1.0
+"""For how long a process that does not ask again stays the next."""
+_SHORTEST_WAIT, _LONGEST_WAIT_OF_THE_NEXT, _LONGEST_WAIT = 0.002, 0.01, 0.05
 _NOW: Row = {"$toLong": "$$NOW"}
 """The server's clock, in milliseconds: all processes agree on it."""
 
 
-def _free_for(process: str) -> Row:
-    """Nobody's, over, or of this process, whose threads wait in another line: it could not be given back, or an answer was lost."""
-    return {"_id": TURN, "$or": [{"owner": None}, {"process": process}, {"$expr": {"$lt": ["$until", _NOW]}}]}
+def _asking(owner: Any, process: str) -> list[Row]:
+    """Take the turn where it is free, and nobody else next; else become the next, where nobody is.
+
+    Free is what is nobody's, or over, or of this process, whose threads wait in another line: it could not be given back, or an answer
+    was lost.
+    """
+    free = [{"$eq": ["$owner", None]}, {"$eq": ["$process", process]}, {"$lt": ["$until", _NOW]}]
+    first = [{"$eq": [{"$ifNull": ["$next", None]}, None]}, {"$eq": ["$next", process]}, {"$lt": ["$next_until", _NOW]}]
+    # Most of those who ask change nothing, and nothing is what they should cost.
+    stale = {"$or": [{"$ne": ["$next", process]}, {"$lt": ["$next_until", _in(_NEXT_SECONDS / 2)]}]}
+    taken: Row = {
+        "former": "$owner",
+        "owner": {"$literal": owner},
+        "process": process,
+        "until": _in(TURN_SECONDS),
+        "next": None,
+    }
+    asked: Row = {"next": process, "next_until": _in(_NEXT_SECONDS)}
+    return [
+        {"$set": {"first": {"$or": first}}},
+        {"$set": {"taken": {"$and": ["$first", {"$or": free}]}}},
+        {"$set": {"asked": {"$and": ["$first", {"$not": ["$taken"]}, stale]}}},
+        {"$set": {column: {"$cond": ["$asked", value, f"${column}"]} for column, value in asked.items()}},
+        {"$set": {column: {"$cond": ["$taken", value, f"${column}"]} for column, value in taken.items()}},
+        {"$unset": ["first", "taken", "asked"]},
+    ]
+
+
+def _in(seconds: float) -> Row:
+    return {"$add": [_NOW, int(seconds * 1000)]}
 
 
 def _held_by(owner: Any, process: str) -> list[Row]:
-    return [{"$set": {"owner": owner, "process": process, "until": {"$add": [_NOW, int(TURN_SECONDS * 1000)]}}}]
+    return [{"$set": {"owner": owner, "process": process, "until": _in(TURN_SECONDS)}}]
 
 
 class Turn:
@@ -70,21 +100,19 @@ class Turn:
 
     def _wait(self, owner: Any, deadline: float) -> None:
         pause = _SHORTEST_WAIT
-        while not self._try(owner):
+        while True:
+            turn = self._table.find_one_and_update(
+                {"_id": TURN}, _asking(owner, self._process), return_document=ReturnDocument.AFTER
+            )
+            if turn is not None and turn["owner"] == owner:
+                break
             if time.monotonic() > deadline:
                 raise StoreUnavailableError(f"{self._name}: the store is busy with another writer")
+            is_next = turn is not None and turn["next"] == self._process
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 — waiters should not march in step
-            pause = min(pause * 1.5, _LONGEST_WAIT)
-
-    def _try(self, owner: Any) -> bool:
-        before = self._table.find_one_and_update(
-            _free_for(self._process), _held_by(owner, self._process), return_document=ReturnDocument.BEFORE
-        )
-        if before is None:
-            return False
-        self._former = before["owner"] if before["owner"] != owner else None
+            pause = min(pause * 1.5, _LONGEST_WAIT_OF_THE_NEXT if is_next else _LONGEST_WAIT)
+        self._former = turn["former"] if turn["former"] != owner else None
         self.end_former()
-        return True
 
     def end_former(self) -> None:
         """End the transaction of a writer that is gone, or has paused too long: its locks would outlive it by a minute.

@@ -211,13 +211,12 @@ class MongoWriter(VersionWriter, MongoReader):
 
     def note_door(self, events: Iterable[DoorEvent]) -> None:
         """Append to the inbound audit. An event equal but for its time to the newest of that version and giver is not repeated."""
+        events = list(events)
+        newest = self._newest_reasons(events)
         rows: list[Row] = []
-        newest: dict[tuple[str, str, str, str], str] = {}
         for event in events:
             thing = (event.object_id, event.giver, event.collection, event.version_text)
-            if thing not in newest:
-                newest[thing] = self._newest_reason(*thing)
-            if newest[thing] != event.reason:
+            if newest.get(thing) != event.reason:
                 newest[thing] = event.reason
                 rows.append(
                     {
@@ -232,11 +231,12 @@ class MongoWriter(VersionWriter, MongoReader):
                 )
         self._tables.insert("door", rows)
 
-    def _newest_reason(self, object_id: str, giver: str, collection: str, version_text: str) -> str:
-        """Return the newest reason noted of a version and its giver, "" for none."""
-        thing = {"object": object_id, "giver": giver, "collection": collection, "version_text": version_text}
-        row = self._tables.one("door", thing, sort=[("_id", -1)])
-        return "" if row is None else str(row["reason"])
+    def _newest_reasons(self, events: Collection[DoorEvent]) -> dict[tuple[str, str, str, str], str]:
+        """Return the newest reason noted of each version and giver, of the objects and givers of these events."""
+        givers = {"giver": one_of({event.giver for event in events})}
+        rows = self._tables.among("door", "object", [event.object_id for event in events], givers)
+        ascending = sorted(rows, key=lambda row: int(row["_id"]))
+        return {(row["object"], row["giver"], row["collection"], row["version_text"]): row["reason"] for row in ascending}
 
     def put_doc(self, kind: str, name: str, doc: Json | None) -> None:
         """Write a small document; None deletes it."""
