@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from nodekit import BANKING, Kit, in_force, indicator, open_kit, stix_id
+from nodekit import BANKING, DESK, Kit, in_force, indicator, open_kit, stix_id
 from taxii_fed.core.levels import Level
-from taxii_fed.core.query import Rank
+from taxii_fed.core.query import ALL_VERSIONS, Rank
 from taxii_fed.core.rules import Change as ChangeRule
 from taxii_fed.core.rules import Party, Share, To, What
 from taxii_fed.ports import Change, Entry, Opening
@@ -103,3 +103,17 @@ def test_what_is_not_as_it_should_be_is_found_and_mended(kit, damage):
     assert kit.planner.verify() == []
     after = {obj["id"]: obj for obj in kit.view("ant") if obj["type"] != "note"}
     assert {each.partition("--")[2] for each in after} == {each.partition("--")[2] for each in before}
+
+
+@pytest.mark.invariant("I7", "I10")
+def test_a_notice_that_is_hidden_is_shown_again_and_told_once(kit):
+    kit.ingest.delete(DESK, BANKING, PLAIN, ALL_VERSIONS)
+    (notice,) = [obj for obj in kit.view("ant") if obj["type"] == "note"]
+    with kit.store.write() as writer:
+        (entry,) = writer.live_by_id(view_of(kit), [notice["id"]])[notice["id"]]
+        writer.change(view_of(kit), Change(reranked=((entry.date_added, Rank(newest=False)),)))
+    found = kit.planner.verify()
+    assert [(each.kind, each.object_id) for each in found] == [("rank", notice["id"])]
+    Rebuilder(kit.store, kit.settler, kit.cache, kit.clock).mend(found)
+    assert kit.planner.verify() == []
+    assert [obj for obj in kit.view("ant") if obj["type"] == "note"] == [notice]

@@ -28,7 +28,7 @@ class Rebuilder:
         """Settle the objects of differences in all views of their collections; readers are told of what ends, as ever.
 
         Settling takes what stands in a view for what once was given out. Of what has other content, or another rank, the entry
-        ends first, so that it is made anew, with a new date.
+        ends first, so that it is made anew, with a new date. A notice, which nothing makes anew, gets its rank.
         """
         by_collection: dict[str, dict[str, list[Difference]]] = defaultdict(lambda: defaultdict(list))
         for each in found:
@@ -41,6 +41,8 @@ class Rebuilder:
                 touched = ids[start : start + _CHUNK]
                 with self._store.write() as writer:
                     for each in (each for object_id in touched for each in by_object[object_id]):
-                        if each.kind in ("content", "rank"):
+                        if each.rank is not None:
+                            writer.change(each.view, Change(reranked=((each.date_added, each.rank),)))
+                        elif each.kind in ("content", "rank"):
                             writer.change(each.view, Change(ended=((each.date_added, REBUILT),)))
                     self._settler.settle(writer, in_force.collections[name].id, touched, self._clock.now())

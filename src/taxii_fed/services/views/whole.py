@@ -10,7 +10,7 @@ from taxii_fed.core.audience import Audience
 from taxii_fed.core.canonical import digest
 from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.query import ranks
+from taxii_fed.core.query import Rank, ranks
 from taxii_fed.core.results import Result
 from taxii_fed.core.rules import CollectionTerms, InForce
 from taxii_fed.ports import Entry, Reader, View
@@ -50,7 +50,7 @@ class Whole:
 class Difference:
     """One thing in which a view differs from what it should be. ``kind``: ``missing``, ``surplus``, ``content``, ``rank``.
 
-    ``date_added`` (ms) is that of the entry that is not as it should be, 0 where one is missing.
+    ``date_added`` (ms): of the entry that is not as it should be, 0 where one is missing. ``rank``: the one that a notice should have.
     """
 
     collection: str
@@ -59,6 +59,7 @@ class Difference:
     object_id: str
     detail: str = ""
     date_added: int = 0
+    rank: Rank | None = None
 
 
 def live_entries(reader: Reader, view: int) -> Iterator[Entry]:
@@ -99,7 +100,8 @@ def differences(reader: Reader, collection: str, view: int, results: Mapping[str
         found = ranks(((entry.date_added, entry.spec_version, entry.version) for entry in entries), preference)
         for entry in entries:
             if found[entry.date_added] != entry.rank:
-                yield Difference(collection, view, "rank", entry.source or given_id, entry.version_text, entry.date_added)
+                rank = None if entry.source else found[entry.date_added]
+                yield Difference(collection, view, "rank", entry.source or given_id, entry.version_text, entry.date_added, rank)
 
 
 def _same_content(reader: Reader, row: Result, entry: Entry) -> bool:
