@@ -2,6 +2,8 @@
 
 import pytest
 
+from taxii_fed.config.problems import Problem
+
 from .conftest import FULL, NODE
 
 ACCOUNT = "siem: {token_hash: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}"
@@ -134,6 +136,17 @@ def test_the_caret_stands_under_the_mistake(mistakes, good, bad, path, told, hin
         assert told_line == str(problem)
         assert caret.index("^") - source.index("|") == problem.column + 1
         assert problem.source == shown or "·" in problem.source or "…" in problem.source
+
+
+@pytest.mark.parametrize("column", [1, 60, 500, 996])
+def test_of_a_very_long_line_what_lies_around_the_mistake_is_shown(column: int):
+    line = "".join("mistake" if at == column - 1 else "." for at in range(1000))
+    problem = Problem("a.yaml", 1, column, "", "wrong", source=line, width=7)
+    _, source, caret = problem.render().splitlines()
+    assert len(source) < 420 > len(caret)
+    start = caret.index("^")
+    assert source[start : start + 7] == "mistake"
+    assert caret.count("^") == 7
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(mistakes):

@@ -53,6 +53,8 @@ def test_no_dump_shows_a_secret(write, folder):
         (URL, URL + f"    auth: {{username: hub, pasword: {WORD}}}\n"),
         (URL, URL + f"    auth: {{username: hub, passwd: '{WORD}'}}\n"),
         (URL, URL + f'    auth: {{tokn: "{WORD}"}}\n'),
+        # two of them on one line
+        (URL, URL + f"    auth: {{username: hub, password: {WORD}, token: {WORD}}}\n"),
     ],
 )
 def test_a_secret_in_the_file_is_refused_and_not_repeated(mistakes, good, bad):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 SHOWN_LENGTH = 60
 """How many characters of a value a message repeats."""
+LINE_LENGTH = 400
+"""How many characters of a line are shown around a mistake in it; a file written by a program may be one long line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,20 @@ class Problem:
         if not self.source.strip():
             return str(self)
         gutter = f"{self.line:>5} | "
+        source, before, width = self._excerpt()
         # a tab before the caret is kept, so that both lines are indented alike
-        indent = re.sub(r"[^\t]", " ", self.source[: self.column - 1]).ljust(self.column - 1)
-        return f"{self}\n{gutter}{self.source}\n{' ' * (len(gutter) - 2)}| {indent}{'^' * max(1, self.width)}"
+        indent = re.sub(r"[^\t]", " ", source[:before]).ljust(before)
+        return f"{self}\n{gutter}{source}\n{' ' * (len(gutter) - 2)}| {indent}{'^' * max(1, width)}"
+
+    def _excerpt(self) -> tuple[str, int, int]:
+        """Return what is shown of the line, how much of it stands before the mistake, and how much of it is the mistake."""
+        if len(self.source) <= LINE_LENGTH:
+            return self.source, self.column - 1, self.width
+        start = max(0, self.column - 1 - LINE_LENGTH // 2)
+        text = self.source[start : start + LINE_LENGTH]
+        cut = f"{'…' if start else ''}{text}{'…' if start + len(text) < len(self.source) else ''}"
+        before = self.column - 1 - start
+        return cut, before + bool(start), min(self.width, len(text) - before)
 
     def to_json(self) -> dict[str, str | int]:
         """Return the members of the problem, for ``--json``."""
@@ -102,7 +115,7 @@ def problem_at(
         found=found,
         expected=expected,
         hint=hint,
-        source=f"{line[: mark.column - 1]}…" if secret else _blotted(line),
+        source=f"{_blotted(line)[: mark.column - 1]}…" if secret else _blotted(line),
         width=1 if secret else min(mark.end, len(line) + 1) - mark.column,
     )
 
