@@ -26,6 +26,7 @@ from taxii_fed.core.errors import (
 )
 from taxii_fed.core.pull import Request
 from taxii_fed.peers import addresses
+from taxii_fed.peers import body as body_module
 from taxii_fed.peers.addresses import Permitted, is_public
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.roots import api_roots
@@ -118,6 +119,20 @@ def test_a_body_without_end_is_cut_at_the_limit() -> None:
         wire.behave = only_for("objects", endless)
         with pytest.raises(PeerOverloadedError, match="larger than 100000 bytes"):
             asked(client(wire, max_bytes=100_000))
+
+
+def test_an_answer_of_more_lists_and_objects_than_memory_is_for_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "MAX_NESTED", 1000)
+
+    def dense(handler: Handler) -> None:
+        text = b'{"objects": [' + b'{"":[]},' * 500 + b"{}]}"
+        head(handler, f"Content-Length: {len(text)}")
+        handler.wfile.write(text)
+
+    with serving(SimulatedPeer()) as wire:
+        wire.behave = only_for("objects", dense)
+        with pytest.raises(PeerOverloadedError, match="more than 1000 lists and objects"):
+            asked(client(wire))
 
 
 def test_a_small_answer_that_unpacks_without_end_is_cut_at_the_limit() -> None:

@@ -10,12 +10,15 @@ from taxii_fed.core.errors import PeerOverloadedError, PeerUnreachableError
 from taxii_fed.peers.words import clean
 
 CHUNK = 65536
+MAX_NESTED = 2_000_000
+"""Lists and objects in one answer: three bytes that open and close one take a hundred times as much memory when they are read."""
 
 
 def read_body(answer: requests.Response, limit: int) -> bytes:
     """Return the plain body.
 
-    Raises `PeerOverloadedError` past ``limit`` bytes, compressed or plain, and `PeerUnreachableError` where the coding is damaged.
+    Raises `PeerOverloadedError` past ``limit`` bytes, compressed or plain, or past `MAX_NESTED`, and `PeerUnreachableError` where the
+    coding is damaged.
     """
     coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "", "gzip", "x-gzip", "deflate"):
@@ -30,7 +33,10 @@ def read_body(answer: requests.Response, limit: int) -> bytes:
         parts.append(chunk if inflate is None else inflate.feed(chunk))
     if inflate is not None:
         inflate.require_end()
-    return b"".join(parts)
+    body = b"".join(parts)
+    if body.count(b"{") + body.count(b"[") > MAX_NESTED:
+        raise PeerOverloadedError(f"the answer holds more than {MAX_NESTED} lists and objects")
+    return body
 
 
 class _Inflate:
