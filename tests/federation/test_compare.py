@@ -166,6 +166,16 @@ def test_the_guard_lets_few_of_few_go() -> None:
     assert shelf.holds() == peer.offered()
 
 
+@pytest.mark.invariant("I10")
+def test_a_version_that_a_taxii_fed_node_lists_no_more_is_gone_also_where_a_newer_one_is_listed() -> None:
+    peer, shelf = SimulatedPeer(fed=True), Shelf()
+    peer.add(indicator(1), indicator(1, version=1))
+    node = pulled_node(peer, shelf)
+    del peer.entries[0]
+    compared(node)
+    assert shelf.holds() == peer.offered()
+
+
 def test_a_manifest_of_newest_versions_only_keeps_the_older_ones() -> None:
     peer, shelf = SimulatedPeer(), Shelf()
     peer.add(indicator(1, 1), indicator(1, 2), indicator(2))

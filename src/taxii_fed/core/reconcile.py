@@ -50,14 +50,17 @@ class Guard:
 
 
 class Listing:
-    """What a manifest lists, by keyed hashes: ``key`` keeps a peer from finding ids that collide."""
+    """What a manifest lists, by keyed hashes: ``key`` keeps a peer from finding ids that collide.
 
-    def __init__(self, key: bytes) -> None:
+    ``every_version``: it is known to list every version that there is, as a taxii-fed node does.
+    """
+
+    def __init__(self, key: bytes, *, every_version: bool = False) -> None:
         self._key = key
         self._ids = array("Q")
         self._versions = array("q")
         self._sealed = False
-        self._several = False
+        self._several = every_version
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -84,7 +87,7 @@ class Listing:
         """Return whether the peer still offers a version.
 
         An observable without a date (version 0) is listed when its id is: servers give it versions of their own making. And where no id
-        is listed twice, the manifest is one of newest versions, and says nothing of an older one while its object is there.
+        is listed twice, the manifest may be one of newest versions, and says nothing of an older one while its object is there.
         """
         self._seal()
         wanted = self._hash(object_id)
@@ -105,7 +108,7 @@ class Listing:
         merged = sorted(name << 64 | version + _LOWEST for name, version in zip(self._ids, self._versions, strict=True))
         self._ids = array("Q", (each >> 64 for each in merged))
         self._versions = array("q", ((each & _LOW_BITS) - _LOWEST for each in merged))
-        self._several = any(before >> 64 == after >> 64 and before != after for before, after in pairwise(merged))
+        self._several = self._several or any(before >> 64 == after >> 64 and before != after for before, after in pairwise(merged))
         self._sealed = True
 
     def _hash(self, object_id: str) -> int:

@@ -217,7 +217,7 @@ class _Comparison:
 
     def _listing(self) -> Listing:
         """Return what the first reading listed."""
-        listing = Listing(bytes.fromhex(self._comparing.key))
+        listing = Listing(bytes.fromhex(self._comparing.key), every_version=self._comparing.fed)
         for number in range(self._comparing.pages):
             with self._federation.store.read() as reader:
                 doc = reader.doc(LISTED, self._page_name(number))
@@ -229,7 +229,7 @@ class _Comparison:
 
     def _confirm(self, gone: array[int]) -> array[int]:
         """Return what a second reading finds gone, too; nothing at all where it lists something of it again."""
-        listing = Listing(secrets.token_bytes(16))
+        listing = Listing(secrets.token_bytes(16), every_version=self._comparing.fed)
         walk = Walk(pulls.begin(None, self._entries()))
         broken = 0
         while not walk.finished:
@@ -237,7 +237,7 @@ class _Comparison:
             before = walk.pull.restarts
             page = self._manifest(walk)
             if walk.pull.restarts != before:
-                listing = Listing(secrets.token_bytes(16))
+                listing = Listing(secrets.token_bytes(16), every_version=self._comparing.fed)
                 broken = 0
             else:
                 listing.add(page.entries)
