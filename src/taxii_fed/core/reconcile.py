@@ -108,7 +108,9 @@ class Listing:
         merged = sorted(name << 64 | version + _LOWEST for name, version in zip(self._ids, self._versions, strict=True))
         self._ids = array("Q", (each >> 64 for each in merged))
         self._versions = array("q", ((each & _LOW_BITS) - _LOWEST for each in merged))
-        self._several = self._several or any(before >> 64 == after >> 64 and before != after for before, after in pairwise(merged))
+        self._several = self._several or any(
+            before >> 64 == after >> 64 and before != after for before, after in pairwise(merged)
+        )
         self._sealed = True
 
     def _hash(self, object_id: str) -> int:
