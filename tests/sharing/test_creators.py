@@ -16,6 +16,13 @@ INDICATORS = in_force(
     parties=(VENDOR,),
     share=(Share(name="indicators", what=What(type=("indicator",)), up_to=Level.GREEN, relayed_up_to=Level.GREEN),),
 )
+OLDER_AS_CREATOR = in_force(
+    parties=(VENDOR,),
+    share=(
+        Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN),
+        Share(name="malware", what=What(type=("malware",)), up_to=Level.AMBER, relayed_up_to=Level.AMBER),
+    ),
+)
 ALL = in_force(parties=(BANK,), share=(Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN),), change=(HIDDEN,))
 
 
@@ -61,3 +68,11 @@ def test_a_creator_whose_marking_is_explained_late_is_named_from_then_on(kit):
     assert seen(kit, "bank").isdisjoint({ONE, made["id"]})
     kit.publish(DEFINITION)
     assert seen(kit, "bank") >= {ONE, made["id"], STATEMENT}
+
+
+@pytest.mark.parametrize("kit", [OLDER_AS_CREATOR], indirect=True)
+def test_a_creator_comes_in_all_versions_that_it_may_be_named_in(kit):
+    kit.publish(identity(1, level=Level.AMBER), identity(1, version=1))
+    assert len(kit.view("vendor")) == 1
+    kit.publish(indicator(1, created_by_ref=ONE))
+    assert [obj["id"] for obj in kit.view("vendor")].count(ONE) == 2

@@ -148,7 +148,8 @@ class Growing:
     def _steady(self, target: str, naming: Sequence[Candidate]) -> bool:
         """Return whether a thing that leans on others stays as it is in every view, whatever becomes of those that name it here.
 
-        What is visible stays so while nothing that was visible may go; what is not comes only when something visible names it.
+        What is visible, in all its versions, stays so while nothing that was visible may go; what is not comes only when something
+        visible names it.
         """
         if target in self._touched:
             return False
@@ -157,8 +158,8 @@ class Growing:
         for view, audiences in self._views:
             if any(rule.hide_creator for audience in audiences for rule in audience.change):
                 return False
-            if target in live.get(view.id, {}):
-                if not fresh:
+            if entries := live.get(view.id, {}).get(target):
+                if not fresh or len(entries) < len(self._loaded.objects[target]):
                     return False
             elif any(self._may_come(view, audience, candidate) for candidate in naming for audience in audiences):
                 return False
