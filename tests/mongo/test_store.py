@@ -183,6 +183,26 @@ def test_a_turn_that_could_not_be_given_back_is_free_for_its_own_process(store_f
             writer.put_doc("kind", "name", {"a": 1})
 
 
+@pytest.mark.invariant("I2")
+@pytest.mark.parametrize(("seconds", "lead", "late"), [(0.4, 1000, 0), (0.6, 2000, 0), (1.1, 2000, 1)])
+def test_a_lead_that_hardly_sufficed_is_doubled_before_it_does_not(store_factory, monkeypatch, seconds, lead, late):
+    clock = ManualClock()
+    store = store_factory(clock)
+    view = filled(store)
+    commit = store._commit
+
+    def slow(session):
+        clock.instant += int(seconds * 1_000_000)
+        commit(session)
+
+    monkeypatch.setattr(store, "_commit", slow)
+    with store.write() as writer:
+        add(writer, view, new_version(1))
+    with store.read() as reader:
+        assert reader.node["lead"] == lead
+    assert store.commits_past_lead() == late
+
+
 # -- what is kept -----------------------------------------------------------------------------------------------------------
 def test_documents_keep_any_key_and_any_number():
     for doc in ({"$where": {"a.b": 2**63}, "": None}, {"long": ["x" * 50] * 5000}):

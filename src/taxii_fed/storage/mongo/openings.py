@@ -27,6 +27,10 @@ class Stamped:
         """Return whether at ``now`` (µs), after the commit, the clock was already past a stamp."""
         return now > self.earliest * 1000
 
+    def hurried(self, now: int) -> bool:
+        """Return whether at ``now`` (µs), after the commit, half of the lead or more was gone: the next one may well outlast it."""
+        return now > self.earliest * 1000 - self.lead * 500
+
 
 @dataclass(slots=True)
 class Openings:

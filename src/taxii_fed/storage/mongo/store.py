@@ -27,7 +27,7 @@ from taxii_fed.storage.mongo.connection import (
 )
 from taxii_fed.storage.mongo.leases import give_lease, lease_holder, take_lease
 from taxii_fed.storage.mongo.moving import MongoMoving
-from taxii_fed.storage.mongo.openings import MAX_LEAD_MS, Stamped
+from taxii_fed.storage.mongo.openings import MAX_LEAD_MS
 from taxii_fed.storage.mongo.primary import Primary
 from taxii_fed.storage.mongo.reader import MongoReader
 from taxii_fed.storage.mongo.reads import merge_reads
@@ -69,7 +69,7 @@ class MongoStore:
         self._client, self._db = open_client(self._url, self._name)
         self._turn = Turn(self._db, self._name, patience=self._busy_seconds)
         self._primary = Primary(self._db)
-        self._outlasted: list[Stamped] = []
+        self._hurried: list[tuple[int, bool]] = []
         self._process = os.getpid()
 
     def _database(self) -> Database[Row]:
@@ -130,9 +130,10 @@ class MongoStore:
             yield writer
             stamped = writer.finish()
             self._commit(tables.session)
-            if stamped is not None and stamped.outlasted(self._clock.now()):
-                self._outlasted.append(stamped)
-            self._note_outlasted()
+            now = self._clock.now()
+            if stamped is not None and stamped.hurried(now):
+                self._hurried.append((stamped.lead, stamped.outlasted(now)))
+            self._note_hurried()
 
     @contextmanager
     def _transaction(self) -> Iterator[tuple[Tables, Row]]:
@@ -199,13 +200,17 @@ class MongoStore:
             else:
                 return
 
-    def _note_outlasted(self) -> None:
-        """Count commits that outlasted the lead, and double it for everybody. What fails here is done after a later commit."""
+    def _note_hurried(self) -> None:
+        """Double the lead for everybody where it hardly sufficed, and count where it did not.
+
+        What fails here is done after a later commit.
+        """
         with suppress(PyMongoError):
-            while self._outlasted:
-                lead = min(self._outlasted[0].lead * 2, MAX_LEAD_MS)
-                self._db[META].update_one({"_id": NODE}, {"$max": {"lead": lead}, "$inc": {"past_lead": 1}})
-                self._outlasted.pop(0)
+            while self._hurried:
+                lead, outlasted = self._hurried[0]
+                how = {"$max": {"lead": min(lead * 2, MAX_LEAD_MS)}, "$inc": {"past_lead": int(outlasted)}}
+                self._db[META].update_one({"_id": NODE}, how)
+                self._hurried.pop(0)
 
     # -- beside transactions ----------------------------------------------------------------------------------------------
     def lease(self, name: str, owner: str, seconds: float, now: int) -> Lease | None:
