@@ -26,6 +26,9 @@ def after_a_step(world: World) -> Iterator[str]:
             yield from _leaks(world, hub, objects)
             yield from _altered(world, hub, objects)
     world.moved.clear()
+    for hub, liar in world.overheard:
+        yield from _given(world, hub, liar)
+    world.overheard.clear()
     for hub, obj in world.lost:
         if not (tainted(world, hub, obj["id"]) or tainted(world, hub, obj.get("created_by_ref", ""))):
             yield f"{hub} lost {obj['id']} {obj['modified']} to a liar"
@@ -42,6 +45,9 @@ def at_rest(world: World) -> Iterator[str]:
         yield from _missing(world, hub, sight)
         yield from _surplus(world, hub, sight)
         yield from _doubles(hub, sight.bank[hub])
+        for reader in (*world.names, *world.liars):
+            if reader != hub:
+                yield from _given(world, hub, reader)
         yield from _origins(world, hub)
         yield from _definitions(world, hub)
         yield from (f"{hub}: a rebuild differs: {each}" for each in world.hubs[hub].node.planner.verify())
@@ -161,6 +167,17 @@ def _leaks(world: World, hub: str, objects: list[Json]) -> Iterator[str]:
     for thing in world.things.values():
         if thing.address and world.terms[thing.home].coarse and hub != thing.home and thing.address in text:
             yield f"{hub} shows the exact address of {thing.name} of {thing.home}"
+
+
+def _given(world: World, hub: str, reader: str) -> Iterator[str]:
+    """What a hub shows to a peer is what its present rules let it, edited where they say so (I1)."""
+    by_name = {thing.name: thing for thing in (*world.things.values(), *world.lies.values())}
+    for obj in world.listed(hub, reader):
+        thing = by_name[obj["name"]]
+        level = thing.levels[index_of(obj)] if thing.word == "thing" else thing.levels[-1]
+        exact = world.terms[hub].coarse and thing.address and thing.address in obj["pattern"]
+        if exact or not lets_through(thing, hub, world.terms, level):
+            yield f"{hub} gives {reader} {thing.name} of {thing.home}, which its rules keep"
 
 
 def _altered(world: World, hub: str, objects: Iterable[Json]) -> Iterator[str]:

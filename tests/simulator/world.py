@@ -146,6 +146,8 @@ class World:
         """What each hub's bank saw when it was last looked at."""
         self.lost: list[tuple[str, Json]] = []
         """(hub, object): what its bank saw and others than liars offer, and was gone once the hub had talked to a liar."""
+        self.overheard: list[tuple[str, str]] = []
+        """(hub, liar) of what liars have just read."""
         self.hubs: dict[str, Hub] = {}
         self._lists: dict[tuple[str, str], tuple[object, list[Json]]] = {}
         self._clocks = {name: OwnClock(self.clock, story.skews[name]) for name in self.names}
@@ -322,6 +324,7 @@ class World:
         """Let a liar read everything at the hubs that it reads at."""
         for hub in self.links[liar]:
             self.tellers[liar].learn(self.listed(hub, liar))
+            self.overheard.append((hub, liar))
 
     def lie(self, liar: str, number: int, kind: str, about: int, level: Level, victim: bool) -> None:
         told = Thing(number, liar, [level], victim and kind != "definition", word="lie")
