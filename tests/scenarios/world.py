@@ -353,13 +353,19 @@ class World:
         copies: dict[str, tuple[str, str]] = {}
         given: dict[str, list[str]] = defaultdict(list)
         with self.node.store.read() as reader:
-            views = set(reader.past_views(self._collections[collection], party))
+            views = reader.past_views(self._collections[collection], party)
+            left = {
+                view: max(until or 1 << 62 for who, _, until in reader.past_readers(view) if who == party) for view in views
+            }
+            present = reader.readers(self._collections[collection]).get(party)
             for key, obj in self.objects.items():
                 for entry in reader.ledger(obj["id"]):
-                    if entry.view not in views or entry.source != obj["id"] or not self._is_of(reader, entry, obj):
+                    if entry.source != obj["id"] or not self._is_of(reader, entry, obj):
+                        continue
+                    if entry.date_added * 1000 >= left.get(entry.view, 0):  # what the others of a view got later
                         continue
                     given[key].append(entry.id)
-                    if entry.ended_at is None:
+                    if entry.ended_at is None and entry.view == present:
                         copies[key] = (entry.id, entry.version_text if obj.get("created") else "1970-01-01T00:00:00.000Z")
         return copies, given
 
