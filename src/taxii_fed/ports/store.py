@@ -24,6 +24,7 @@ from taxii_fed.ports.values import (
     Lease,
     NewVersion,
     Offer,
+    Opening,
     Page,
     Place,
     Quarantined,
@@ -279,6 +280,10 @@ class Writer(Reader, Protocol):
         Ends and ranks of entries that have ended, or never were, are passed over. Raises ``KeyError`` for an unknown view, and for an
         opening with the bytes of a version that is not there.
         """
+        ...
+
+    def open_in_all(self, views: Sequence[tuple[int, Mapping[str, str]]], opened: Sequence[Opening]) -> None:
+        """Stage the same openings in several views, each of which may call the rules behind them by other names."""
         ...
 
     def set_wake(self, view: int, wake_at: int | None) -> None:

@@ -67,6 +67,16 @@ def difference(
     return _ranked(writer, view, ended, opened, held, fresh), copies.noted
 
 
+def is_new_to_all(reader: Reader, results: Mapping[str, Sequence[Result]]) -> bool:
+    """Return whether no view can hold anything under the ids that these results of new objects go out under.
+
+    The id of a copy is made of its source's, so that nothing had it before. That of an observable is made of its values: another one's copy
+    may have it.
+    """
+    observables = [row for rows in results.values() for row in rows if row.visible and row.facts.type in OBSERVABLE_TYPES]
+    return all(row.content is None for row in observables) and not reader.given({row.given_id for row in observables})
+
+
 class _Copies:
     """Versions of derived copies: no (id, modified) ever goes out with two contents, and a later copy has a later ``modified``."""
 

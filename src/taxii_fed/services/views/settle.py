@@ -7,15 +7,16 @@ decision holds on every endpoint (docs/architecture.md). Running it twice change
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from taxii_fed.core.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.results import Candidate
+from taxii_fed.core.results import Candidate, Result
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id
-from taxii_fed.services.views.difference import difference
+from taxii_fed.services.views.alike import Alike
+from taxii_fed.services.views.difference import difference, is_new_to_all
 from taxii_fed.services.views.growing import UNNAMEABLE
 from taxii_fed.services.views.hidden_creators import HIDDEN
 from taxii_fed.services.views.loaded import Loaded
@@ -71,6 +72,8 @@ class Settler:
         live = writer.live([view.id for view, _ in views], objects - region.fresh)
         for group in region.alike():
             results = region.close(group.views[0], group.audiences)
+            if objects <= region.fresh and _open_in_all(writer, group, results, region.fresh):
+                continue
             for view, names in zip(group.views, group.names, strict=True):
                 rows = live.get(view.id, {})
                 change, given = difference(writer, view, results, rows, event=event, fresh=region.fresh, names=names)
@@ -132,6 +135,16 @@ class Settler:
         gone = [entry for rows in live.values() for entry in rows if entry.date_added in ended and entry.id not in opened]
         returned = {opening.id for opening in change.opened if opening.source not in fresh}
         return self.notices.told(writer, view, change, gone, returned, loaded.in_force.identity, loaded.now)
+
+
+def _open_in_all(writer: Writer, group: Alike, results: Mapping[str, Sequence[Result]], fresh: Collection[str]) -> bool:
+    """Write the results of new objects for all views of a group at once; return False where each must be looked at by itself."""
+    if len(group.views) == 1 or not is_new_to_all(writer, results):
+        return False
+    change, given = difference(writer, group.views[0], results, {}, event="", fresh=fresh)
+    writer.open_in_all([(view.id, names) for view, names in zip(group.views, group.names, strict=True)], change.opened)
+    writer.note_given(given)
+    return True
 
 
 def copy_documents(writer: Writer, source: int, target: int) -> None:

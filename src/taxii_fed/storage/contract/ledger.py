@@ -62,6 +62,27 @@ def test_an_entry_keeps_all_that_its_opening_said(store_factory: StoreFactory) -
         assert reader.body(entry.body) == version.body
 
 
+def test_what_opens_in_many_views_at_once_is_there_by_the_rule_names_of_each(store_factory: StoreFactory) -> None:
+    store = store_factory(ManualClock())
+    versions = [new_version(1), new_version(2), new_version(3)]
+    with store.write() as writer:
+        first, second = writer.create_view(COLLECTION), writer.create_view(COLLECTION)
+        keys = writer.add_versions(versions)
+        rules = ("banks read", "insurers read", "banks read")
+        opened = [opening(*each) for each in zip(versions, keys, strict=True)]
+        opened = [replace(each, rule=rule, reasons=("a",)) for each, rule in zip(opened, rules, strict=True)]
+        opened[2] = replace(opened[2], content=b"copy")
+        writer.open_in_all([(first, {}), (second, {"banks read": "vendors read", "brokers read": "never"})], opened)
+        writer.change(second, Change(opened=(opening(versions[0], keys[0], rule="last"),)))
+    kept, renamed = entries(store, first), entries(store, second)
+    assert [entry.rule for entry in kept] == list(rules)
+    assert [entry.rule for entry in renamed] == ["vendors read", "insurers read", "vendors read", "last"]
+    for one, other in zip(kept, renamed[:3], strict=True):
+        assert replace(other, view=one.view, date_added=one.date_added, rule=one.rule) == one
+    with store.read() as reader:
+        assert reader.body(renamed[2].body) == b"copy"
+
+
 def test_a_derived_copy_and_a_notice_keep_bytes_of_their_own(store_factory: StoreFactory) -> None:
     store = store_factory()
     version = new_version(1)

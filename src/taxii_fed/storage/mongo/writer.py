@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pymongo import ReplaceOne, UpdateMany, UpdateOne
 
-from taxii_fed.ports import Change, Clock, DoorEvent, Json, Quarantined
+from taxii_fed.ports import Change, Clock, DoorEvent, Json, Opening, Quarantined
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.counters import Counters
 from taxii_fed.storage.mongo.erase import erase_object
@@ -96,6 +96,12 @@ class MongoWriter(VersionWriter, MongoReader):
             self._edited.update(views)
             self._tables.write("entry", [*self._ends(one_of(views), change), *self._reranks(one_of(views), change)])
         self._openings.stage(view, self._rows.rows(change.opened))
+
+    def open_in_all(self, views: Sequence[tuple[int, Mapping[str, str]]], opened: Sequence[Opening]) -> None:
+        """Stage the same openings in several views, each of which may call the rules behind them by other names."""
+        rows = self._rows.rows(opened)
+        for view, names in views:
+            self._openings.stage(view, [{**row, "rule": names.get(row["rule"], row["rule"])} for row in rows])
 
     def _ends(self, views: Row, change: Change) -> Iterable[UpdateMany]:
         """One update for each reason; an entry that comes twice ends for the first."""

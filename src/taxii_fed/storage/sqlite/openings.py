@@ -32,6 +32,10 @@ class OpeningRow(NamedTuple):
     reasons: str | None
     body: int
 
+    def under(self, rule: int) -> OpeningRow:
+        """Return the row with another rule behind it."""
+        return OpeningRow(*self[:6], rule, *self[7:])
+
 
 @dataclass(frozen=True, slots=True)
 class Stamped:

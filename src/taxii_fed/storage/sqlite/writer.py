@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import orjson
 
-from taxii_fed.ports import Change, Clock, DoorEvent, Json, Quarantined
+from taxii_fed.ports import Change, Clock, DoorEvent, Json, Opening, Quarantined
 from taxii_fed.storage.sqlite.erase import erase_object
 from taxii_fed.storage.sqlite.log import mark_log
 from taxii_fed.storage.sqlite.names import Counters, NewNames, WordCache
@@ -103,6 +103,14 @@ class SqliteWriter(VersionWriter, SqliteReader):
                 RERANK, [{"view": each, "date_added": stamp, "rank": rank_bits(rank)} for stamp, rank in change.reranked]
             )
         self._openings.stage(view, self._preparer.rows(change.opened))
+
+    def open_in_all(self, views: Sequence[tuple[int, Mapping[str, str]]], opened: Sequence[Opening]) -> None:
+        """Stage the same openings in several views, each of which may call the rules behind them by other names."""
+        rows = self._preparer.rows(opened)
+        number, named = self._names.require_number, {opening.rule for opening in opened}
+        for view, names in views:
+            rules = {number(ours): number(theirs) for ours, theirs in names.items() if ours in named}
+            self._openings.stage(view, [row.under(rules.get(row.rule, row.rule)) for row in rows] if rules else rows)
 
     def _end(self, view: int, ended: tuple[tuple[int, str], ...]) -> None:
         if ended:
