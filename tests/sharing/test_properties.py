@@ -33,6 +33,7 @@ from taxii_fed.core.facts import references_of
 from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.core.rules import Change, Hold, InForce, Never, Party, Share, To, What
+from taxii_fed.services.rules.govern import WITHDRAW
 
 BANK = Party(name="bank", role="bank", jurisdiction="HK")
 PEER = Party(name="peer", role="peer", jurisdiction="US")
@@ -330,3 +331,32 @@ def test_no_id_and_version_ever_goes_out_with_two_contents(terms, collection, af
                     key = (obj["id"], obj["modified"])
                     text = json.dumps(obj, sort_keys=True)
                     assert given_out.setdefault(key, text) == text
+
+
+@pytest.mark.invariant("I1", "I6")
+@given(before=rules(), after=rules(), collection=objects(), early=st.integers(0, 12))
+def test_what_arrives_during_a_change_is_seen_only_as_the_old_rules_and_the_new_let_it_out(before, after, collection, early):
+    first, late = collection[:early], collection[early:]
+    during: dict[str, set[str]] = {}
+
+    def arrive(stage: str, _done: int) -> None:
+        if stage == WITHDRAW and not during:
+            if late:
+                kit.publish(*late)
+            during.update(seen(kit))
+
+    with node(before) as kit, node(before) as old, node(after) as new:
+        for each in (kit, old, new):
+            if first:
+                each.publish(*first)
+        kit.governor.apply(after, "coming", arrive)
+        for each in (old, new):
+            if late:
+                each.publish(*late)
+        arrived = {obj["id"] for obj in late}
+        for party, texts in during.items():
+            then, now = unshifted(seen(old)[party]), unshifted(seen(new)[party])
+            for text in unshifted(texts):
+                assert text in then | now
+                if json.loads(text)["id"] in arrived:
+                    assert text in then & now
