@@ -21,7 +21,8 @@ FEW = 3
 
 
 def rounds(many: int) -> list:
-    return [pytest.param(FEW, id="few"), pytest.param(many, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    few = pytest.param(FEW, id="few", marks=[pytest.mark.timeout(240)])
+    return [few, pytest.param(many, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 
 
 def envelope(start: int) -> list[dict]:
@@ -30,7 +31,6 @@ def envelope(start: int) -> list[dict]:
 
 
 @pytest.mark.invariant("I5", "I2")
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("times", rounds(50))
 def test_a_server_killed_at_random_loses_nothing_acknowledged(tmp_path: Path, times: int):
     print(f"seed {SEED}")
@@ -80,7 +80,6 @@ def _write_until_killed(
 
 
 @pytest.mark.invariant("I5")
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("times", rounds(200))
 def test_a_worker_and_its_peer_killed_at_random_end_with_the_same_set(tmp_path: Path, times: int):
     print(f"seed {SEED}")
