@@ -1,11 +1,15 @@
 """Log lines: one for a request, and nothing that a client sends can make it two."""
 
+import errno
 import json
+import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taxii_fed.core.loglines import MAX_VALUE, describe, format_of
+from taxii_fed.web.app import to_standard_error
 
 FIELDS = st.dictionaries(st.sampled_from(["path", "filters", "reason"]), st.text(max_size=40) | st.integers(), max_size=3)
 AT = 1_772_442_000_000_000
@@ -55,3 +59,13 @@ def test_an_error_is_told_in_one_line_with_what_it_says_first():
     assert told.startswith("JSONDecodeError: Expecting property name")
     assert told.endswith("test_an_error_is_told_in_one_line_with_what_it_says_first")
     assert " at decoder.py:" in told
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), BrokenPipeError(), ValueError("closed file")])
+def test_a_line_that_nobody_takes_is_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch, error: Exception):
+    class Unwritable:
+        def write(self, line: str) -> None:
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", Unwritable())
+    to_standard_error("a line\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -26,8 +27,9 @@ Write = Callable[[str], object]
 
 
 def to_standard_error(line: str) -> None:
-    """Write a line in one piece, so that threads do not mix theirs."""
-    sys.stderr.write(line)
+    """Write a line in one piece, so that threads do not mix theirs; where nobody takes it (a full disk, a closed pipe) it is lost."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(line)
 
 
 class Node(Protocol):

@@ -12,7 +12,6 @@ import re
 import secrets
 import socket
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from taxii_fed.core.resources import TAXII_MEDIA_TYPE
 from taxii_fed.services.processes import Process
 from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES
-from taxii_fed.web.app import Node, create_app
+from taxii_fed.web.app import Node, create_app, to_standard_error
 from taxii_fed.web.health import readiness
 from taxii_fed.web.idle import IdleAside, connections_for
 from taxii_fed.web.metrics import METRICS_FOLDER
@@ -365,7 +364,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 def say(settings: Settings, **fields: str | int) -> None:
     """Write a line of the server's own to standard error."""
-    sys.stderr.write(format_of(settings.log.format)(time.time_ns() // 1000, fields))
+    to_standard_error(format_of(settings.log.format)(time.time_ns() // 1000, fields))
 
 
 def _require_free(address: Address) -> None:
