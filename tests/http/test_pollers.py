@@ -9,7 +9,7 @@ import pytest
 
 from httpkit.nodes import TestNode, node_in
 from httpkit.objects import indicator, malware
-from httpkit.pollers import POLLERS, Poller, at
+from httpkit.pollers import POLLERS, OpenCtiConnector, Poller, at
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ class Writers:
         self.added: set[tuple[str, str]] = set()
         self.number = 0
 
-    def write(self) -> None:
+    def write(self, collection: str = "banking") -> None:
         # XSOAR's cursor is the greatest `modified` it saw, so these say the truth about when they came.
         modified = at(self.node.clock.now()).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         burst = []
@@ -39,7 +39,7 @@ class Writers:
             self.number += 1
             make = self.chance.choice((indicator, malware))
             burst.append(make(self.number, modified=modified))
-        reply = self.node.client("staff").add("banking", *burst)
+        reply = self.node.client("staff").add(collection, *burst)
         assert (reply.status, reply.json["failure_count"]) == (202, 0)
         self.added |= {(each["id"], each["modified"]) for each in burst}
 
@@ -68,6 +68,26 @@ def test_every_poller_ends_with_the_full_set_and_those_that_follow_us_get_nothin
         if poller.faithful:
             twice = [pair for pair, times in Counter(poller.seen).items() if times > 1]
             assert not twice, type(poller).__name__
+
+
+@pytest.mark.invariant("I2")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_client_that_takes_one_cursor_through_all_collections_ends_with_all_of_them(busy_node: TestNode, seed: int):
+    chance = random.Random(seed)
+    writers = Writers(busy_node, chance)
+    collections = ("banking", "insurance", "dropbox")
+    poller = OpenCtiConnector(busy_node.client("staff"), "banking", busy_node.clock, "insurance", "dropbox")
+    underway: dict[Poller, Iterator[None]] = {poller: poller.poll()}
+    for _ in range(40):
+        for _ in range(chance.choice((1, 1, 6))):
+            writers.write(chance.choice(collections))
+        busy_node.clock.pass_seconds(chance.choice((0, 0.4, 3, 60)))
+        for _ in range(chance.choice((0, 1, 5))):
+            _step(underway, poller)
+    busy_node.clock.pass_seconds(5)
+    _finish(underway, poller)
+    _finish(underway, poller)
+    assert set(poller.seen) == writers.added
 
 
 def _step(underway: dict[Poller, Iterator[None]], poller: Poller) -> None:

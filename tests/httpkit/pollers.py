@@ -98,23 +98,31 @@ class OpenCtiIngester(Poller):
 
 
 class OpenCtiConnector(Poller):
-    """OpenCTI's connector: its own clock in whole seconds; the last ``next`` stays in its filters for the run after."""
+    """OpenCTI's connector: its own clock in whole seconds; one set of filters, in which the last ``next`` stays.
+
+    It stays for the next of the ``collections``, too, and for the run after.
+    """
 
     faithful = False
     last_run: str | None = None
-    position: str | None = None
+
+    def __init__(self, client: Client, collection: str, clock: Any, *others: str) -> None:
+        super().__init__(client, collection, clock)
+        self.collections = (collection, *others)
+        self.filters: dict[str, Any] = {}
 
     def poll(self) -> Iterator[None]:
         begun = at(self.clock.now()).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-        query: dict[str, Any] = {"added_after": self.last_run, "next": self.position}
-        more = True
-        while more:
-            reply = self.ask(query)
-            more = reply.json.get("more") is True
-            if more:
-                self.position = reply.json["next"]
-                query = {"next": self.position}
-            yield
+        self.filters["added_after"] = self.last_run
+        for collection in self.collections:
+            self.path = f"collections/{collection}/objects/"
+            more = True
+            while more:
+                reply = self.ask(self.filters)
+                more = reply.json.get("more") is True
+                if more:
+                    self.filters = {"next": reply.json["next"]}
+                yield
         self.last_run = begun
 
 
