@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from nodekit import indicator, malware
 from processes.live import COLLECTION, HttpClient, LiveNode
 
 WRITERS = 4
-BATCHES = 25
+BATCHES = 6 if os.environ.get("TAXII_FED_TEST_FEW") else 25
 SIZES = (1, 40, 3, 17, 2, 60, 1, 9)
 
 
