@@ -14,7 +14,7 @@ from functools import cache
 
 from taxii_fed.core.audience import Audience, lies_in
 from taxii_fed.core.facts import LOCAL, Facts
-from taxii_fed.core.levels import Level
+from taxii_fed.core.levels import TLP_LEVELS, Level
 from taxii_fed.core.markings import Meanings, effective
 from taxii_fed.core.rules import Change, Hold, InForce, Share, What
 
@@ -71,11 +71,15 @@ Approval = tuple[int, str, str]
 """(version in microseconds, hold rule, party) that a person released."""
 
 
+Memory = dict[object, Verdict]
+_MOST_REMEMBERED = 2_000
+
+
 class Judge:
     """What the rules of one audience say about versions in one collection, at one time.
 
     Answers are remembered by what the rules look at, so that a bulk of like objects costs one look each. ``approvals`` gives those of an
-    object.
+    object. ``lasting`` holds answers given before under the same rules: those that neither time nor a marking's definition can change.
     """
 
     def __init__(
@@ -85,19 +89,21 @@ class Judge:
         meanings: Meanings,
         now: int,
         approvals: Callable[[str], Collection[Approval]] = lambda _object_id: (),
+        lasting: Memory | None = None,
     ) -> None:
         self.audience = audience
         self.now = now
         self._jurisdictions = in_force.jurisdictions
         self.meanings = meanings
         self._approvals = approvals
-        self._remembered: dict[object, Verdict] = {}
+        self._remembered: Memory = {}
         self._causes = [(share, _causes(share.what)) for share in audience.share]
         kinds = (audience.share, audience.never, audience.hold, audience.change, audience.lapsed)
         whats = [rule.what for rules in kinds for rule in rules]
         flat = list(_flat(whats))
         self._dated = any(what.expired is not None for what in flat)
         self._sure = any(what.min_confidence is not None or what.max_confidence is not None for what in flat)
+        self._lasting: Memory = {} if lasting is None or self._dated or audience.hold else lasting
         self._single = bool(audience.party) or any(what.id for what in flat)
 
     def __call__(self, facts: Facts, *, used: bool = False) -> Verdict:
@@ -108,11 +114,12 @@ class Judge:
         if self._single:
             return self._judge(facts, used=used)
         key = (facts.likeness, facts.valid_until if self._dated else None, facts.confidence if self._sure else None, used)
-        verdict = self._remembered.get(key)
+        verdict = self._lasting.get(key) or self._remembered.get(key)
         if verdict is None:
-            if len(self._remembered) > 20_000:
-                self._remembered.clear()
-            verdict = self._remembered[key] = self._judge(facts, used=used)
+            memory = self._lasting if TLP_LEVELS.keys() >= set(facts.markings) else self._remembered
+            if len(memory) >= _MOST_REMEMBERED:
+                memory.clear()
+            verdict = memory[key] = self._judge(facts, used=used)
         return verdict
 
     def _judge(self, facts: Facts, *, used: bool) -> Verdict:

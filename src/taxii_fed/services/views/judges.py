@@ -27,7 +27,9 @@ class Judges:
         judge = self._judges.get(key)
         if judge is None:
             loaded = self._loaded
-            judge = self._judges[key] = Judge(audience, loaded.in_force, loaded.meanings(()), loaded.now, self._approvals)
+            lasting = loaded.verdicts.setdefault(audience.signature, {})
+            judge = Judge(audience, loaded.in_force, loaded.meanings(()), loaded.now, self._approvals, lasting)
+            self._judges[key] = judge
         return judge
 
     def _approvals(self, object_id: str) -> Sequence[Approval]:

@@ -11,6 +11,7 @@ from taxii_fed.core.levels import TLP_LEVELS
 from taxii_fed.core.markings import Meanings
 from taxii_fed.core.results import Candidate
 from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.sharing import Memory
 from taxii_fed.ports import Reader, Version
 from taxii_fed.services import vouching
 
@@ -30,6 +31,8 @@ class Loaded:
     in_force: InForce
     now: int
     objects: dict[str, list[Candidate]] = field(default_factory=dict)
+    verdicts: dict[str, Memory] = field(default_factory=dict)
+    """What lasts of earlier verdicts under these rules, by signature of the audience."""
     bringers: dict[int, frozenset[str]] = field(default_factory=dict)
     """Of versions of marking definitions, by key: the origins that bring them."""
 

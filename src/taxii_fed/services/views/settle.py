@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from taxii_fed.core.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.results import Candidate, Result
 from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
+from taxii_fed.core.sharing import Memory
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.views.alike import Alike
@@ -27,6 +29,16 @@ GROUPING = "grouping"
 TRANSITION = "transition"
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What follows from rules alone: audiences by party, as far as they were asked for, and verdicts that last (`core.sharing.Judge`)."""
+
+    in_force: InForce
+    at: int
+    audiences: dict[str, Audience] = field(default_factory=dict)
+    verdicts: dict[str, Memory] = field(default_factory=dict)
+
+
 class Settler:
     """Keeps views in line. One for each process; every call works inside the caller's transaction."""
 
@@ -34,8 +46,8 @@ class Settler:
         self.keys = keys
         self._cache = cache
         self.notices = Notices(keys)
-        self._known: dict[str, tuple[InForce, int, dict[str, Audience]]] = {}
-        """By collection id: the audiences of its parties under some rules at some time, as far as they were asked for."""
+        self._known: dict[str, _Known] = {}
+        """By collection id."""
 
     def settle(
         self,
@@ -62,7 +74,8 @@ class Settler:
         collection = collection_by_id(in_force, collection_id) if in_force is not None else None
         if in_force is None or collection is None or not (touched or unchanged):
             return
-        loaded = Loaded(writer, collection, in_force, now)
+        known = self._known_of(in_force, collection, grouped_at(writer, collection.id, now))
+        loaded = Loaded(writer, collection, in_force, now, verdicts=known.verdicts)
         if arrived:
             loaded.objects.update(arrived)
         loaded.load({*touched, *unchanged})
@@ -113,13 +126,16 @@ class Settler:
         return result
 
     def _audience(self, in_force: InForce, party: str, collection: CollectionTerms, at: int) -> Audience:
+        audiences = self._known_of(in_force, collection, at).audiences
+        if party not in audiences:
+            audiences[party] = audience_of(in_force, in_force.parties[party], collection.name, at)
+        return audiences[party]
+
+    def _known_of(self, in_force: InForce, collection: CollectionTerms, at: int) -> _Known:
         known = self._known.get(collection.id)
-        if known is None or known[0] is not in_force or known[1] != at:
-            known = self._known[collection.id] = (in_force, at, {})
-        audience = known[2].get(party)
-        if audience is None:
-            audience = known[2][party] = audience_of(in_force, in_force.parties[party], collection.name, at)
-        return audience
+        if known is None or known.in_force is not in_force or known.at != at:
+            known = self._known[collection.id] = _Known(in_force, at)
+        return known
 
     def _told(
         self,
