@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodekit import (
+    DESK,
     Kit,
     identity,
     in_force,
@@ -32,7 +33,8 @@ from taxii_fed.core.derive import observable_id
 from taxii_fed.core.facts import references_of
 from taxii_fed.core.levels import TLP2_IDS, Level
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
-from taxii_fed.core.rules import Change, Hold, InForce, Never, Party, Share, To, What
+from taxii_fed.core.rules import Change, CollectionTerms, Hold, InForce, Never, Party, Share, To, What
+from taxii_fed.core.stix import read_envelope
 from taxii_fed.services.rules.govern import WITHDRAW
 
 BANK = Party(name="bank", role="bank", jurisdiction="HK")
@@ -360,3 +362,63 @@ def test_what_arrives_during_a_change_is_seen_only_as_the_old_rules_and_the_new_
                 assert text in then | now
                 if json.loads(text)["id"] in arrived:
                     assert text in then & now
+
+
+ARCHIVE = CollectionTerms(name="archive", id="9d0f6b62-58a5-4c6e-8f6e-2b8f5a3c7d10", api_root="finance", title="Archive")
+CLERK = Party(name="clerk", role="own", publish=("banking",))
+names = st.sampled_from(["bank", "peer", "clerk"])
+roles = st.sampled_from(["own", "bank", "peer", "vendor"])
+
+
+def _with_party(terms: InForce, name: str, role: str) -> InForce:
+    party = terms.parties.get(name) or Party(name=name, role=role)
+    return replace(terms, parties={**terms.parties, name: replace(party, role=role)})
+
+
+def _without(terms: InForce, kind: str, name: str) -> InForce:
+    return replace(terms, **{kind: {key: value for key, value in getattr(terms, kind).items() if key != name}})
+
+
+def _renamed(terms: InForce, kind: str) -> InForce:
+    return replace(terms, **{kind: tuple(replace(rule, name=f"{rule.name} again") for rule in getattr(terms, kind))})
+
+
+def _fewer(terms: InForce, kind: str) -> InForce:
+    return replace(terms, **{kind: getattr(terms, kind)[1:]})
+
+
+kinds = st.sampled_from(["share", "never", "hold", "change"])
+steps = st.one_of(
+    st.builds(lambda name, role: lambda terms: _with_party(terms, name, role), names | st.just("newcomer"), roles),
+    st.builds(lambda name: lambda terms: _without(terms, "parties", name), names),
+    st.builds(lambda kind: lambda terms: _renamed(terms, kind), kinds),
+    st.builds(lambda kind: lambda terms: _fewer(terms, kind), kinds),
+)
+
+
+@pytest.mark.invariant("I6", "I7")
+@given(
+    terms=rules(),
+    collection=objects(),
+    changed=st.lists(steps, min_size=1, max_size=2),
+    readable=st.booleans(),
+    dropped=st.booleans(),
+)
+def test_what_is_taken_over_at_once_leaves_every_view_as_the_new_rules_make_it(terms, collection, changed, readable, dropped):
+    before = replace(
+        terms,
+        parties={**terms.parties, "clerk": CLERK},
+        collections={"archive": ARCHIVE, **terms.collections},
+        share=terms.share if readable else tuple(replace(rule, collections=("banking",)) for rule in terms.share),
+    )
+    after = _without(before, "collections", "archive") if dropped else before
+    for step in changed:
+        after = step(after)
+    with node(before) as kit:
+        definitions = [obj for obj in collection if obj["type"] == "marking-definition"]
+        if definitions:
+            kit.publish(*definitions, party=CLERK)
+        kit.publish(*(obj for obj in collection if obj["type"] != "marking-definition"))
+        kit.ingest.publish_objects(DESK, ARCHIVE, read_envelope(json.dumps({"objects": [indicator(9)]}).encode()))
+        kit.governor.adopt(after, "coming")
+        assert kit.planner.verify() == []
