@@ -8,6 +8,8 @@ SIZE ?= 20000
 ARGS ?=
 SEEDS ?= 200
 FROM ?= 1
+# Tests that make a MongoDB fail, or elect, have it for themselves; each process has a stand-in of its own.
+AT_ONCE := $(if $(TAXII_FED_TEST_MONGODB),0,2)
 # What a laptop can run: no foreign servers, nothing that takes minutes, no long run on MongoDB.
 QUICK := not slow and not foreign and not mongodb and not real_mongodb
 
@@ -30,7 +32,7 @@ test: $(READY) ## the tests that run anywhere, in minutes; ARGS goes to pytest
 
 .PHONY: test-all
 test-all: $(READY) ## every test: foreign servers, long runs; MongoDB where TAXII_FED_TEST_MONGODB names one
-	TAXII_FED_HYPOTHESIS=thorough $(BIN)/pytest -n 2 $(ARGS)
+	TAXII_FED_HYPOTHESIS=thorough $(BIN)/pytest -n $(AT_ONCE) $(ARGS)
 
 .PHONY: check
 check: $(READY) ## format, lint, types, layers, documents
@@ -46,7 +48,7 @@ contract: $(READY) ## the suite that every store passes
 
 .PHONY: mongodb
 mongodb: $(READY) ## faults, processes and suites of nodes on MongoDB, or its stand-in; TAXII_FED_TEST_MONGODB names a real one
-	$(BIN)/pytest -n 2 tests/mongo $(ARGS)
+	$(BIN)/pytest -n $(AT_ONCE) tests/mongo $(ARGS)
 	$(BIN)/python tools/on_mongodb.py $(ARGS)
 
 .PHONY: check-deploy
