@@ -144,7 +144,7 @@ def test_a_get_survives_a_connection_that_breaks_at_any_command(node, proxy, fat
         if not proxy.cuts:
             break
         proxy.disarm()
-    assert number > 3
+    assert number >= 3  # the store itself, the place of the reader, its view
 
 
 @pytest.mark.invariant("I5", "I6")
