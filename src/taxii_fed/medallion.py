@@ -27,7 +27,7 @@ from taxii_fed.config.load import load
 from taxii_fed.core import jsontext
 from taxii_fed.core.errors import NotFoundError, RequestError, StoreError
 from taxii_fed.core.resources import TAXII_MEDIA_TYPE
-from taxii_fed.services.reading.browse import Caller
+from taxii_fed.services.reading.values import Caller
 from taxii_fed.web.answers import Answer
 from taxii_fed.web.app import endpoints_of
 from taxii_fed.web.errors import refusal, unavailable

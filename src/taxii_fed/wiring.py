@@ -21,8 +21,9 @@ from taxii_fed.services.intake.erase import Eraser
 from taxii_fed.services.intake.ingest import Ingest
 from taxii_fed.services.intake.quarantine import Quarantine
 from taxii_fed.services.intake.transfer import Transfer
-from taxii_fed.services.reading.browse import Browse, Limits
+from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.federation_facts import FederationFacts
+from taxii_fed.services.reading.values import Limits
 from taxii_fed.services.rules.govern import Governor
 from taxii_fed.services.rules.holds import Holds
 from taxii_fed.services.rules.plan import Planner

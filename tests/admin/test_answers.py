@@ -238,7 +238,7 @@ def test_json_of_a_view_is_one_document_whatever_its_length(admin):
 def test_ledger_says_who_may_see_an_object_by_which_rule_and_who_fetched_it(stocked):
     from taxii_fed.config.load import load
     from taxii_fed.core.query import ObjectQuery
-    from taxii_fed.services.reading.browse import Caller
+    from taxii_fed.services.reading.values import Caller
     from taxii_fed.wiring import open_node
 
     node = open_node(load(stocked.config), adopt=False)

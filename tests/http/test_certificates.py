@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxii_fed.core.errors import UnauthenticatedError
-from taxii_fed.services.reading.browse import Caller
+from taxii_fed.services.reading.values import Caller
 from taxii_fed.web.auth import Account, Authenticator, LoginError
 from taxii_fed.web.certificates import Wanted, read_certificate
 from taxii_fed.web.gate import Gate

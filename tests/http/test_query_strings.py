@@ -11,7 +11,7 @@ from taxii_fed.core.errors import BadRequestError
 from taxii_fed.core.paging import Cursors, Position
 from taxii_fed.core.query import ObjectQuery, VersionMatch
 from taxii_fed.core.timestamps import parse_rfc3339
-from taxii_fed.services.reading.browse import Limits
+from taxii_fed.services.reading.values import Limits
 from taxii_fed.web import query
 
 CURSORS = Cursors(b"k" * 32)

@@ -12,8 +12,9 @@ from taxii_fed.core.paging import Cursors
 from taxii_fed.core.query import ObjectQuery
 from taxii_fed.ports import Read
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.reading.browse import Browse, Caller, Limits
+from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.readlog import ReadLog
+from taxii_fed.services.reading.values import Caller, Limits
 
 OBJECTS = "collections/banking/objects/"
 

@@ -15,8 +15,9 @@ from taxii_fed.core.paging import Cursors
 from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, VersionMatch
 from taxii_fed.core.rules import Party, Share
 from taxii_fed.ports import Contents, View
-from taxii_fed.services.reading.browse import Browse, Caller, Limits
+from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.pagecache import PageCache
+from taxii_fed.services.reading.values import Caller, Limits
 
 READER = Party(name="reader", role="bank")
 QUERIES = (

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from http import HTTPStatus
 
 from taxii_fed.core.timestamps import format_date_added
-from taxii_fed.services.reading.browse import Found
+from taxii_fed.services.reading.values import Found
 from taxii_fed.web.negotiation import accepts_gzip
 
 try:

@@ -12,7 +12,8 @@ from taxii_fed.core.errors import ForbiddenError, NotFoundError
 from taxii_fed.core.paging import Position
 from taxii_fed.core.query import ObjectQuery, VersionMatch
 from taxii_fed.core.rules import CollectionTerms, Party
-from taxii_fed.services.reading.browse import Access, Browse, Found
+from taxii_fed.services.reading.browse import Browse
+from taxii_fed.services.reading.values import Access, Found
 from taxii_fed.web import query
 from taxii_fed.web.answers import Answer, date_headers, entity_tag, matches_tag
 from taxii_fed.web.body import read_body

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from taxii_fed.core.errors import UnauthenticatedError
-from taxii_fed.services.reading.browse import Caller
+from taxii_fed.services.reading.values import Caller
 from taxii_fed.web.auth import Account, Authenticator, LoginError
 
 Environ = dict[str, Any]

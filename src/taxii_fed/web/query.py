@@ -14,7 +14,7 @@ from taxii_fed.core.errors import BadRequestError
 from taxii_fed.core.paging import Cursors, Position, after_instant
 from taxii_fed.core.query import LAST_VERSION, ObjectQuery, VersionMatch
 from taxii_fed.core.timestamps import parse_rfc3339, parse_stix
-from taxii_fed.services.reading.browse import Limits
+from taxii_fed.services.reading.values import Limits
 
 MAX_QUERY_LENGTH = 32_768
 

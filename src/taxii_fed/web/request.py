@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxii_fed.services.reading.browse import Caller
+from taxii_fed.services.reading.values import Caller
 from taxii_fed.web.routes import Route
 
 NOBODY = Caller("")
