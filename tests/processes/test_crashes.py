@@ -18,6 +18,8 @@ from processes.live import COLLECTION, HttpClient, LiveNode, kill
 
 SEED = int(os.environ.get("TAXII_FED_SEED", "20260302"))
 FEW = 3
+EACH = 5 if os.environ.get("TAXII_FED_TEST_FEW") else 25
+"""Fours of objects in an envelope that is pulled meanwhile."""
 
 
 def rounds(many: int) -> list:
@@ -102,8 +104,8 @@ def test_a_worker_and_its_peer_killed_at_random_end_with_the_same_set(tmp_path: 
         number = 0
         for _ in range(times):
             for _ in range(4):
-                rows = [row for offset in range(25) for row in envelope(number + offset)]
-                number += 25
+                rows = [row for offset in range(EACH) for row in envelope(number + offset)]
+                number += EACH
                 assert writer.add(rows).status_code == 202
             worker = copy.spawn("sync", "--once")
             strike = threading.Timer(chance.uniform(0.4, 2.0), origin.kill) if chance.random() < 0.5 else None
