@@ -31,10 +31,10 @@ APPLY = "apply"
 CURRENT = "current"
 SPLIT, WITHDRAW, RELEASE = "split", "withdraw", "release"
 
-_CHUNK = 400
-"""Objects in one transaction: a writer that waits for it waits well under a second."""
+_CHUNK_ENTRIES, _MOST_OBJECTS, _LEAST_OBJECTS = 5_000, 1_000, 50
+"""Objects times views in one transaction, and objects: a writer that waits for it waits well under a second."""
 _MOST_WALKED = 20
-"""Chunks of ids looked through for one transaction: most passes want few of them."""
+"""Times that ids are looked through for one transaction: most passes want few of them."""
 _LEASE_SECONDS = 60
 _EVERYTHING_ELSE = "*"
 _ALL_TYPES: frozenset[str] = frozenset()
@@ -196,7 +196,8 @@ class Governor:
             collection_id, views = moving[place["collection"]]
             with self._store.write() as writer:
                 _require_unchanged(writer, change)
-                wanted, last = _next_of(writer, collection_id, place["last"], passes[place["pass"]])
+                most = min(_MOST_OBJECTS, max(_LEAST_OBJECTS, _CHUNK_ENTRIES // len(views)))
+                wanted, last = _next_of(writer, collection_id, place["last"], passes[place["pass"]], most)
                 self._settler.settle(writer, collection_id, (), self._clock.now(), unchanged=wanted, event=event, only=views)
                 if last:
                     place = {**place, "last": last}
@@ -222,6 +223,7 @@ class Governor:
         """
         applied = writer.in_force()
         coming = from_doc(InForce, doc)
+        met = from_doc(InForce, applied.doc).parties if applied is not None else ()
         now = self._clock.now()
         if applied is None or applied.fingerprint != fingerprint:
             writer.put_in_force(doc, fingerprint, now)
@@ -230,7 +232,7 @@ class Governor:
             writer.put_doc(TRANSITION, collection.id, None)
             since = at if at is not None else grouped_at(writer, collection.id, now)
             writer.put_doc(GROUPING, collection.id, {"at": since})
-            made[collection.id] = map_parties(writer, collection, coming, since, now)
+            made[collection.id] = map_parties(writer, collection, coming, since, now, met)
         for collection_id in moving:
             writer.put_doc(TRANSITION, collection_id, None)
         return made
@@ -270,14 +272,14 @@ def _require_unchanged(reader: Reader, change: Json | None) -> None:
         raise StoreUnavailableError("Another process has gone on with putting rules in force; try again shortly.")
 
 
-def _next_of(reader: Reader, collection_id: str, last: str, types: frozenset[str]) -> tuple[list[str], str]:
-    """Return the next objects of a pass after ``last``, a chunk at the most, and the place behind them, "" at the end."""
+def _next_of(reader: Reader, collection_id: str, last: str, types: frozenset[str], most: int) -> tuple[list[str], str]:
+    """Return the next objects of a pass after ``last``, ``most`` of them, and the place behind them, "" at the end."""
     found: list[str] = []
     for _ in range(_MOST_WALKED):
-        tail = reader.walk(collection_id, last, _CHUNK - len(found))
+        tail = reader.walk(collection_id, last, most - len(found))
         found += [each for each in tail.ids if _in_pass(each, types)]
         last = tail.last
-        if not last or len(found) >= _CHUNK:
+        if not last or len(found) >= most:
             break
     return found, last
 
