@@ -118,7 +118,7 @@ def test_a_worker_and_its_peer_killed_at_random_end_with_the_same_set(tmp_path: 
                 strike.join()
                 origin.serve("--workers", "1")
         for _ in range(2):
-            done = copy.run("sync", "--once", timeout=120)
+            done = copy.run("sync", "--once", timeout=900)
         assert done.returncode == 0, done.stdout + done.stderr
         theirs = HttpClient(origin, "puller").all_objects()
     finally:
