@@ -10,7 +10,9 @@ import stat
 import pytest
 
 from nodekit import indicator, malware, stix_id
+from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.levels import Level
+from taxii_fed.services.rules.govern import Governor
 
 GREEN, AMBER, RED = (stix_id("indicator", number) for number in (1, 2, 3))
 ODD = (
@@ -273,6 +275,18 @@ def test_the_backup_of_another_node_is_told_of(stocked, tmp_path):
 # -- rebuild ------------------------------------------------------------------------------------------------------------------
 
 
+def test_a_change_that_stopped_half_way_is_told_of_beside_the_differences_that_it_leaves(stocked, monkeypatch):
+    stocked.edit(("    in: [banking]\n    up_to: AMBER\n    relayed_up_to: AMBER", "    in: [banking]\n    up_to: GREEN"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Governor, "_switch", lambda *_: (_ for _ in ()).throw(RefusedError("killed")))
+        stocked.try_("apply")
+    for command in (("rebuild", "--verify"), ("rebuild",)):
+        told = stocked.try_(*command)
+        assert (told.exit_code, "1 left" in told.stdout, "taxii-fed apply --resume" in told.stderr) == (1, True, True)
+    stocked.run("apply", "--resume")
+    assert stocked.try_("rebuild", "--verify").stderr == ""
+
+
 @pytest.mark.invariant("I7")
 def test_a_view_that_differs_is_found_shown_and_mended(stocked):
     with sqlite3.connect(stocked.folder / "hub.db") as db:
@@ -290,3 +304,14 @@ def test_a_view_that_differs_is_found_shown_and_mended(stocked):
     assert "0 left" in stocked.run("rebuild")
     assert GREEN in stocked.seen("harbour-bank")
     assert stocked.run("rebuild", "--verify") == "Every view is what the rules make of the objects.\n"
+
+
+# -- migrate ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_is_not_moved_onto_itself(stocked):
+    folder = stocked.folder
+    for url in (f"sqlite:{folder / 'hub.db'}", f"sqlite:{folder / '..' / folder.name / 'hub.db'}"):
+        told = stocked.try_("migrate", url)
+        assert (told.exit_code, "the store of this node already" in told.stderr) == (1, True)
+    assert stocked.run("rebuild", "--verify").startswith("Every view")

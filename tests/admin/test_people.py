@@ -308,3 +308,4 @@ def test_what_is_no_number_of_an_item_is_refused_with_where_those_are(apart, com
     result = apart.try_("quarantine", command, "x")
     assert result.exit_code == 2
     assert "'x' is not a valid number of an item, such as 'taxii-fed quarantine list' shows." in result.output
+    assert apart.try_("quarantine", command, "9" * 30).exit_code == 2

@@ -19,6 +19,7 @@ from taxii_fed.cli import words
 from taxii_fed.cli.common import echo_json, echo_table, json_option, settings_of
 from taxii_fed.cli.node import (
     Json,
+    change_is_under_way,
     collection_of,
     in_force,
     note,
@@ -301,6 +302,7 @@ def rebuild(ctx: click.Context, *, only_look: bool, as_json: bool) -> None:
             with watching(f"mending {number_of(len(found), 'difference')}"):
                 node.rebuilder.mend(found)
                 left = node.planner.verify()
+        half_way = bool(left) and change_is_under_way(node)
     if as_json:
         echo_json({"differences": [_difference_json(each) for each in found], "left": len(left)})
     else:
@@ -309,6 +311,10 @@ def rebuild(ctx: click.Context, *, only_look: bool, as_json: bool) -> None:
             echo_table(("collection", "view", "difference", "object", "detail"), rows)
         mended = f"{len(found) - len(left)} mended, " if found and not only_look else ""
         click.echo(f"{mended}{len(left)} left" if found else "Every view is what the rules make of the objects.")
+    if half_way:
+        note(
+            "A change of rules is under way, or stopped half way: what it has yet to do differs. To finish it: taxii-fed apply --resume"
+        )
     if left:
         ctx.exit(1)
 

@@ -8,6 +8,7 @@ import click
 
 from taxii_fed.cli.common import settings_of
 from taxii_fed.cli.node import note, number_of, watching
+from taxii_fed.core.errors import RefusedError
 from taxii_fed.services.migrate import migrate as move
 from taxii_fed.storage import open_store
 from taxii_fed.wiring import SystemClock
@@ -24,8 +25,10 @@ def migrate(ctx: click.Context, target: str) -> None:
     """
     url = Path(target[1:]).read_text(encoding="utf-8").strip() if target.startswith("@") else target
     clock = SystemClock()
-    settings = settings_of(ctx)
-    source = open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock, create=False)
+    own = settings_of(ctx).store.url.url.get_secret_value()
+    if _place(url) == _place(own):
+        raise RefusedError("That is the store of this node already. Nothing was changed; name another one.")
+    source = open_store(own, base_dir=Path(), clock=clock, create=False)
     try:
         there = open_store(url, base_dir=Path(), clock=clock)
         try:
@@ -39,3 +42,9 @@ def migrate(ctx: click.Context, target: str) -> None:
         click.echo(f"{counts.get(table, 0):>12,}  {word}")
     click.echo(number_of(sum(counts.values()), "record") + " in all")
     note("Stop what runs on the old store, give the new URL as store.url, and start again. The old store is as it was.")
+
+
+def _place(url: str) -> str:
+    """Return where a store is, spelt in one way."""
+    scheme, _, rest = url.partition(":")
+    return str(Path(rest).resolve()) if scheme == "sqlite" else url

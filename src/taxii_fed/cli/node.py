@@ -179,6 +179,12 @@ def number_of(count: int, word: str) -> str:
     return f"{count} {word.removesuffix('y')}ies" if word.endswith("y") else f"{count} {word}s"
 
 
+def change_is_under_way(node: Node) -> bool:
+    """Return whether a change of rules is under way, or stopped half way."""
+    with node.store.read() as reader:
+        return node.governor.standing(reader, convert.in_force(node.settings), convert.fingerprint(node.settings)).running
+
+
 def warn_of_difference(node: Node) -> None:
     """Tell a person, on standard error, when the configuration on disk is not what an answer goes by."""
     with node.store.read() as reader:

@@ -36,7 +36,7 @@ class _ItemNumber(click.IntRange):
     name = "number of an item, such as 'taxii-fed quarantine list' shows"
 
 
-_ITEM = _ItemNumber(min=1)
+_ITEM = _ItemNumber(min=1, max=2**63 - 1)
 
 # -- holds --------------------------------------------------------------------------------------------------------------------
 
