@@ -101,11 +101,12 @@ def tainted(world: World, hub: str, object_id: str, seen: frozenset[tuple[str, s
 
 
 class Sight:
-    """What the banks see, and what hubs show to each other, at one time."""
+    """What banks and desks see, and what hubs show to each other, at one time."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.bank = {hub: world.listed(hub) for hub in world.names}
+        self.desk = {hub: world.listed(hub, "desk") for hub in world.names}
         self._to: dict[tuple[str, str], list[Json]] = {}
 
     def shown_to(self, giver: str, hub: str) -> list[Json]:
@@ -188,20 +189,27 @@ def _altered(world: World, hub: str, objects: Iterable[Json]) -> Iterator[str]:
 
 
 def _missing(world: World, hub: str, sight: Sight) -> Iterator[str]:
-    """What the rules allow has arrived, its newest version (I2)."""
-    newest: dict[str, Json] = {}
-    for obj in sight.bank[hub]:
-        held = newest.get(obj["name"])
-        if held is None or obj.get("modified", "") > held.get("modified", ""):
-            newest[obj["name"]] = obj
+    """What the rules allow has arrived, its newest version (I2): at the desk, and at the bank where that may read it."""
+    newest = {"desk": _newest(sight.desk[hub]), "bank": _newest(sight.bank[hub])}
     for thing in world.things.values():
-        if thing.levels[-1] > world.terms[hub].bank[0 if hub == thing.home else 1] or hub not in sight.arrivals(thing):
+        if hub not in sight.arrivals(thing):
             continue
-        found = newest.get(thing.name)
-        if found is None:
-            yield f"{hub} lacks {thing.name} of {thing.home}"
-        elif index_of(found) != len(thing.levels) - 1 or bool(found.get("revoked")) != thing.revoked:
-            yield f"{hub} has not the newest version of {thing.name} of {thing.home}"
+        readers = ["desk", "bank"] if thing.levels[-1] <= _ceiling(world, hub, thing) else ["desk"]
+        for reader in readers:
+            found = newest[reader].get(thing.name)
+            if found is None:
+                yield f"{hub}'s {reader} lacks {thing.name} of {thing.home}"
+            elif index_of(found) != len(thing.levels) - 1 or bool(found.get("revoked")) != thing.revoked:
+                yield f"{hub}'s {reader} has not the newest version of {thing.name} of {thing.home}"
+
+
+def _newest(objects: Iterable[Json], by: str = "name") -> dict[str, Json]:
+    """Return the newest versions, by name or by id."""
+    return {obj[by]: obj for obj in sorted(objects, key=lambda obj: str(obj.get("modified", "")))}
+
+
+def _ceiling(world: World, hub: str, thing: Thing) -> Level:
+    return world.terms[hub].bank[0 if hub == thing.home else 1]
 
 
 def _surplus(world: World, hub: str, sight: Sight) -> Iterator[str]:
@@ -211,17 +219,20 @@ def _surplus(world: World, hub: str, sight: Sight) -> Iterator[str]:
     """
     things = {thing.name: thing for thing in world.things.values()}
     lies = {lie.name: lie for lie in world.lies.values()}
+    known = _newest((obj for obj in sight.desk[hub] if obj.get("name") in things), "id")
     for obj in sight.bank[hub]:
         thing = things.get(obj["name"])
         if thing is None:
             lie = lies[obj["name"]]
             if not readable(world, lie, world.terms, lie.levels[-1], hub):
                 yield f"{hub} still has {lie.name} of {lie.home}, which may not be there any more"
-        elif world.forms[obj["id"]][1] != hub and hub not in sight.rooted(obj):
+            continue
+        last = index_of(known[obj["id"]]) if obj["id"] in known else index_of(obj)
+        if world.forms[obj["id"]][1] != hub and hub not in sight.rooted(obj):
             yield f"{hub} still has {thing.name} of {thing.home}, which nobody offers any more"
         elif thing.deleted and obj["id"] == thing.id and hub == thing.home:
             yield f"{hub} still has {thing.name}, which was deleted"
-        elif not readable(world, thing, world.terms, thing.levels[-1], hub) and hub in sight.arrivals(thing):
+        elif max(thing.levels[index_of(obj)], thing.levels[last]) > _ceiling(world, hub, thing):
             yield f"{hub} still has {thing.name} of {thing.home}, which may not be there any more"
 
 
