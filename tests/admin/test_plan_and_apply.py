@@ -112,7 +112,7 @@ def test_applying_a_loosened_rule_releases_with_the_date_of_now(stocked):
 
 def test_a_member_that_joins_gets_what_the_others_have_and_nobody_else_notices(stocked):
     stocked.edit(JOINS)
-    assert stocked.json("plan")["state"] == "adoptable"
+    assert stocked.json("plan")["state"] == "waits"
     assert effects(stocked) == {("banking", "lantau-life"): (0, 2, 0)}
     before = {party: stocked.json("view", party)["collections"][0]["objects"] for party in ("harbour-bank", "pearl-bank")}
     stocked.run("apply")

@@ -38,6 +38,23 @@ def test_a_new_party_of_a_known_class_joins_its_view_at_once(tmp_path):
     kit.store.close()
 
 
+@pytest.mark.invariant("I2")
+def test_a_party_that_was_there_without_a_right_gets_what_its_like_have_as_of_now(tmp_path):
+    only_ant = replace(BANKS, to=To(party=("ant",)))
+    kit = open_kit(tmp_path, in_force(parties=(ANT, BEE), share=(only_ant,)))
+    kit.publish(indicator(1))
+    assert kit.dated("bee") == {}
+    kit.clock.pass_(60)
+    asked = kit.clock.now() // 1000
+    both = in_force(parties=(ANT, BEE), share=(BANKS,))
+    assert adopt(kit, both).moves
+    kit.put_in_force(both)
+    assert kit.dated("bee").keys() == kit.dated("ant").keys() != set()
+    assert min(kit.dated("bee").values()) > asked > max(kit.dated("ant").values())
+    assert kit.planner.verify() == []
+    kit.store.close()
+
+
 @pytest.mark.invariant("I6")
 def test_what_would_move_an_entry_waits_and_nothing_changes(tmp_path):
     kit = open_kit(tmp_path, in_force(parties=(ANT,), share=(BANKS,)))

@@ -223,6 +223,7 @@ class Governor:
         """
         applied = writer.in_force()
         coming = from_doc(InForce, doc)
+        met = from_doc(InForce, applied.doc).parties if applied is not None else ()
         now = self._clock.now()
         if applied is None or applied.fingerprint != fingerprint:
             writer.put_in_force(doc, fingerprint, now)
@@ -231,7 +232,7 @@ class Governor:
             writer.put_doc(TRANSITION, collection.id, None)
             since = at if at is not None else grouped_at(writer, collection.id, now)
             writer.put_doc(GROUPING, collection.id, {"at": since})
-            made[collection.id] = map_parties(writer, collection, coming, since, now)
+            made[collection.id] = map_parties(writer, collection, coming, since, now, met)
         for collection_id in moving:
             writer.put_doc(TRANSITION, collection_id, None)
         return made

@@ -63,7 +63,10 @@ def _moves_at(
     coming: tuple[InForce, CollectionTerms],
     at: int,
 ) -> bool:
-    """Return whether somebody would get something else at ``at`` than under the rules in force; joining a view that stands is not."""
+    """Return whether somebody would get something else at ``at`` than under the rules in force.
+
+    A new party that joins the view of its class moves nothing.
+    """
     (before, collection), (after, renamed) = present, coming
     held = {name: audience_of(before, party, collection.name, at).signature for name, party in before.parties.items()}
     known = {held[name] for name in readers if name in held}
@@ -71,7 +74,8 @@ def _moves_at(
         audience = audience_of(after, party, renamed.name, at)
         if audience.signature == held.get(name, NOBODY.signature):
             continue
-        joins = name not in readers and audience.signature in known and not reader.past_views(collection.id, name)
+        new = name not in before.parties and name not in readers and not reader.past_views(collection.id, name)
+        joins = new and audience.signature in known
         if not joins:
             return True
     return False
