@@ -138,6 +138,7 @@ class Sight:
     def rooted(self, obj: Json) -> set[str]:
         """Return the hubs that have an object from where it was made, or from a liar that was given it, over hubs that show it."""
         world, key = self._world, (obj["id"], obj["modified"])
+        redated = world.touched(obj)
         _, maker = world.forms[obj["id"]]
         reached = {maker, *(name for name, teller in world.tellers.items() if key in teller.given_out)}
         frontier = list(reached)
@@ -146,7 +147,8 @@ class Sight:
             for hub in world.names:
                 if giver not in world.links[hub] or hub in reached:
                     continue
-                if giver in world.liars or any((each["id"], each.get("modified")) == key for each in self.shown_to(giver, hub)):
+                shown = [(each["id"], each.get("modified")) for each in self.shown_to(giver, hub) if each["id"] == obj["id"]]
+                if giver in world.liars or key in shown or (redated and shown):
                     reached.add(hub)
                     frontier.append(hub)
         return reached

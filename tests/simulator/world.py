@@ -378,10 +378,14 @@ class World:
     def _shown(self) -> object:
         """Return what the banks see after a round, without what wild liars keep in motion.
 
-        What a calm one gives and does not list comes and goes within each round.
+        What a calm one gives and does not list comes and goes within each round; a copy of it is dated anew whenever it comes.
         """
         return [
-            {(obj["id"], obj.get("modified", "")) for obj in self.listed(name) if not self._in_motion(obj)}
+            {
+                (obj["id"], "" if self.touched(obj) else obj.get("modified", ""))
+                for obj in self.listed(name)
+                if not self._in_motion(obj)
+            }
             for name in self.names
         ]
 
@@ -389,5 +393,8 @@ class World:
         """Return whether liars move an object: it is a lie, or one that they give out or lied about."""
         if self.story.at_the_end != "wild":
             return False
-        name = obj.get("name", "")
-        return name.startswith("lie") or any({name, obj.get("created_by_ref")} & each.touched for each in self.tellers.values())
+        return obj.get("name", "").startswith("lie") or self.touched(obj)
+
+    def touched(self, obj: Json) -> bool:
+        """Return whether liars give an object out, or lied about it or its maker."""
+        return any({obj.get("name", ""), obj.get("created_by_ref")} & each.touched for each in self.tellers.values())
