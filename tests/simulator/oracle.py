@@ -147,11 +147,15 @@ class Sight:
             for hub in world.names:
                 if giver not in world.links[hub] or hub in reached:
                     continue
-                shown = [(each["id"], each.get("modified")) for each in self.shown_to(giver, hub) if each["id"] == obj["id"]]
-                if giver in world.liars or key in shown or (redated and shown):
+                if giver in world.liars or self._offers(giver, hub, key, redated=redated):
                     reached.add(hub)
                     frontier.append(hub)
         return reached
+
+    def _offers(self, giver: str, hub: str, key: tuple[str, str], *, redated: bool) -> bool:
+        """Return whether a hub shows another a version, or where it is ``redated`` again and again, any of its object."""
+        shown = [(each["id"], each.get("modified")) for each in self.shown_to(giver, hub) if each["id"] == key[0]]
+        return key in shown or (redated and bool(shown))
 
 
 # -- what must hold -----------------------------------------------------------------------------------------------------------
