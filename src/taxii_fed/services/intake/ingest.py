@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ OWN_HOME = "local:"
 """The home of what the node's own staff publishes."""
 CHUNK_ENTRIES = 5_000
 """How many objects times views go into one transaction at the most."""
+CHUNK_BYTES = 1_000_000
+"""How large the objects of one transaction are together, where they are more than one: long patterns take long to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,9 @@ class Ingest:
         asked_at = self._clock.now()
         status_id = str(uuid.uuid4())
         outcomes: list[str] = []
-        for chunk in self._chunks(received, collection):
+        for chunk in self._chunks([Offered(each) for each in received], collection):
             with self._store.write() as writer:
-                ruled = self._door.take_in(writer, source, collection, [Offered(each) for each in chunk])
+                ruled = self._door.take_in(writer, source, collection, chunk)
                 outcomes += [self._told(writer, arrival, ruling, party, collection) for arrival, ruling in ruled]
                 if len(outcomes) == len(received):
                     status = _status(status_id, asked_at, received, outcomes)
@@ -125,9 +127,9 @@ class Ingest:
         """
         source = Source(f"local:{party.name}", home_of_party(party), party)
         outcomes: list[tuple[Ruling, str]] = []
-        for chunk in self._chunks(received, collection):
+        for chunk in self._chunks([Offered(each) for each in received], collection):
             with self._store.write() as writer:
-                ruled = self._door.take_in(writer, source, collection, [Offered(each) for each in chunk])
+                ruled = self._door.take_in(writer, source, collection, chunk)
                 outcomes += [(ruling, arrival.problem) for arrival, ruling in ruled]
         return outcomes
 
@@ -304,11 +306,21 @@ class Ingest:
         writer.refuse([self._keys.gone_mark(collection.id, each) for each in ids if not left.get(each)], now)
         self._settler.settle(writer, collection.id, ids | {*undefined}, now, unchanged=named, event=event)
 
-    def _chunks(self, objects: Sequence[Any], collection: CollectionTerms) -> Iterable[Sequence[Any]]:
+    def _chunks(self, objects: Sequence[Offered], collection: CollectionTerms) -> Iterator[list[Offered]]:
         with self._store.read() as reader:
             views = max(1, len(reader.views(collection.id)))
-        size = max(100, CHUNK_ENTRIES // views)
-        return [objects[start : start + size] for start in range(0, len(objects), size)]
+        most = max(100, CHUNK_ENTRIES // views)
+        chunk: list[Offered] = []
+        size = 0
+        for each in objects:
+            weight = len(each.received.raw)
+            if chunk and (len(chunk) == most or size + weight > CHUNK_BYTES):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(each)
+            size += weight
+        if chunk:
+            yield chunk
 
 
 def home_of_party(party: Party) -> str:
