@@ -74,8 +74,7 @@ simulate: $(READY) ## federations under random faults; SEEDS=N FROM=SEED, ARGS=-
 
 .PHONY: bench
 bench: $(READY) ## measure against the budgets; SIZE=1000000 for the long run
-	$(BIN)/python -m bench --size $(SIZE) $(ARGS)
-	$(BIN)/python -m bench.stores
+	@status=0; $(BIN)/python -m bench --size $(SIZE) $(ARGS) || status=$$?; $(BIN)/python -m bench.stores || status=$$?; exit $$status
 
 .PHONY: bench-stores
 bench-stores: $(READY) ## SQLite and MongoDB side by side; TAXII_FED_TEST_MONGODB names a real one
