@@ -143,7 +143,7 @@ class Governor:
             if stage == SPLIT:
                 self._split(change)
             elif stage == WITHDRAW:
-                change = self._walk(held, change, _ONE_PASS, TIGHTENED, progress)
+                change = self._walk(held, change, _ONE_PASS, progress)
                 with self._store.write() as writer:
                     _require_unchanged(writer, change)
                     made = self._switch(writer, change["doc"], change["fingerprint"], change["at"], change["moving"])
@@ -153,7 +153,7 @@ class Governor:
                     after = {**change, "stage": RELEASE, "doc": None, "moving": moving, "place": None}
                     writer.put_doc(APPLY, CURRENT, after)
             else:
-                change = self._walk(held, change, _PASSES, TIGHTENED, progress)
+                change = self._walk(held, change, _PASSES, progress)
                 with self._store.write() as writer:
                     _require_unchanged(writer, change)
                     writer.put_doc(APPLY, CURRENT, None)
@@ -181,7 +181,6 @@ class Governor:
         held: _Held,
         change: Json,
         passes: Sequence[frozenset[str]],
-        event: str,
         progress: Callable[[str, int], None] | None,
     ) -> Json:
         """Settle every object of the moving views, in chunks, the place kept with each; return the change as it stands then.
@@ -198,7 +197,9 @@ class Governor:
                 _require_unchanged(writer, change)
                 most = min(_MOST_OBJECTS, max(_LEAST_OBJECTS, _CHUNK_ENTRIES // len(views)))
                 wanted, last = _next_of(writer, collection_id, place["last"], passes[place["pass"]], most)
-                self._settler.settle(writer, collection_id, (), self._clock.now(), unchanged=wanted, event=event, only=views)
+                self._settler.settle(
+                    writer, collection_id, (), self._clock.now(), unchanged=wanted, event=TIGHTENED, only=views
+                )
                 if last:
                     place = {**place, "last": last}
                 elif place["pass"] + 1 < len(passes):
