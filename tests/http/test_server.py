@@ -30,6 +30,7 @@ from httpkit.objects import indicator, malware
 from httpkit.resources import RESOURCES
 from httpkit.served import Served, serving
 from taxii_fed.web import server as server_module
+from taxii_fed.web.idle import SILENT_SECONDS, is_begun
 from taxii_fed.web.server import Worker
 
 OBJECTS = "/finance/collections/banking/objects/"
@@ -317,7 +318,7 @@ def test_those_silent_for_longest_make_room_when_there_are_too_many():
     worker = object.__new__(Worker)
     worker.pending_conns, worker.keepalived_conns, worker.poller = deque(waiting), deque(kept), selectors.DefaultSelector()
     worker._waiting, worker._begun, worker._deadlines = set(), {}, {}
-    worker.nr_conns, worker.worker_connections = 6, 7
+    worker.nr_conns, worker.worker_connections, worker.alive = 6, 7, True
     worker.murder_keepalived()
     worker.murder_pending()
     assert (list(worker.pending_conns), list(worker.keepalived_conns), worker.nr_conns) == (waiting, kept, 6)
@@ -374,13 +375,68 @@ def test_many_who_say_nothing_keep_nobody_waiting(plain: Served):
         connection.close()
 
 
+def _half(served: Served) -> socket.socket:
+    connection = served.connect()
+    connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+    return connection
+
+
 def test_many_who_send_half_a_head_keep_nobody_waiting(plain: Served):
-    halves = [plain.connect() for _ in range(24)]
-    for connection in halves:
-        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
-    assert requests.get(plain.url + "/livez", timeout=server_module.HEAD_SECONDS - 1).status_code == 200
+    halves = [_half(plain) for _ in range(200)]
+    assert requests.get(plain.url + "/livez", timeout=server_module.HURRIED_HEAD_SECONDS).status_code == 200
+    halves[0].sendall(b"Connection: ")
+    halves[0].sendall(b"close\r\n\r\n")
+    assert halves[0].recv(65_536).startswith(b"HTTP/1.1 200")
     for connection in halves:
         connection.close()
+
+
+def test_whoever_hangs_up_in_the_middle_of_a_head_is_let_go(plain: Served):
+    with _half(plain) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65_536) == b""
+
+
+@pytest.mark.parametrize("length", [40_000, 70_000])
+def test_a_head_too_long_to_wait_for_its_end_is_read(plain: Served, length: int):
+    lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 1000) for number in range(length // 1000))
+    code, _, _ = _answer(plain.talk(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + lines + b"\r\n"))
+    assert code == 200
+
+
+def test_a_kept_connection_may_send_its_next_head_in_pieces(plain: Served):
+    with plain.connect() as connection:
+        for pieces in ([b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"], [b"GET /livez ", b"HTTP/1.1\r\nHost: x\r\n", b"\r\n"]):
+            for piece in pieces:
+                connection.sendall(piece)
+                requests.get(plain.url + "/livez", timeout=30)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("said", "tls", "begun"),
+    [
+        (b"GET / HTTP/1.1\r\n", False, True),
+        (b"GET / HTTP/1.1\r\n\r\n", False, False),
+        (b"\x16\x03", True, True),
+        (b"\x16\x03\x01\x00\x04abc", True, True),
+        (b"\x16\x03\x01\x00\x04abcd", True, False),
+        (b"GET / HTTP/1.1\r\n", True, False),
+    ],
+)
+def test_a_head_or_a_record_that_has_no_end_yet_has_only_begun(said: bytes, tls: bool, begun: bool):
+    assert is_begun(said, tls=tls) is begun
+
+
+def test_half_a_head_does_not_keep_a_server_from_ending(tmp_path: Path):
+    with serving(tmp_path) as served:
+        served.read_on()
+        halves = [_half(served) for _ in range(4)]
+        requests.get(served.url + "/livez", timeout=30)
+        served.signal(signal.SIGTERM)
+        assert served.process.wait(SILENT_SECONDS / 2) == 0
+        for connection in halves:
+            connection.close()
 
 
 # -- signals ------------------------------------------------------------------------------------------------------------------
