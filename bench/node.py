@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.load import AnswerError, ask, request
 from taxii_fed.config.load import load
 from taxii_fed.config.schema import Settings
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.stix.envelopes import read_envelope
 from taxii_fed.core.timestamps import format_date_added
 from taxii_fed.demo.nodes import free_ports
 from taxii_fed.wiring import Node, open_node

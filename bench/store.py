@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.objects import objects
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
+from taxii_fed.core.stix.facts import Provenance, Use
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
 from taxii_fed.ports import Change, NewVersion, Offer, Opening, Store
 from taxii_fed.storage.sqlite import SqliteStore
 

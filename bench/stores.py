@@ -24,8 +24,8 @@ from pymongo import MongoClient, monitoring
 
 from bench.node import COLLECTION, lay_out, of_classes
 from bench.objects import objects
-from taxii_fed.core.query import ObjectQuery
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.services.reading.values import Caller
 from taxii_fed.storage import open_store
 from taxii_fed.storage.mongo.schema import INDEXES

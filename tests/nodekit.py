@@ -10,10 +10,10 @@ from typing import Any
 
 from stores import store_url
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
-from taxii_fed.core.rules import CollectionTerms, InForce, Party, to_doc
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party, to_doc
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.services.answers.explain import Explainer
 from taxii_fed.services.inforce import InForceCache

@@ -22,11 +22,11 @@ from taxii_fed.cli.answers import answer_lines
 from taxii_fed.config.load import loads
 from taxii_fed.config.scalars import instant
 from taxii_fed.core.derive.identity import observable_id
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.facts import OBSERVABLE_TYPES
-from taxii_fed.core.levels import TLP2_IDS
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES
+from taxii_fed.core.stix.levels import TLP2_IDS
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.services.intake.ingest import Giver, Offered
 from taxii_fed.wiring import Node, open_node
 

@@ -24,9 +24,9 @@ from medallion import auth
 from medallion.exceptions import BackendError, ProcessingError
 
 from taxii_fed.config.load import load
-from taxii_fed.core import jsontext
 from taxii_fed.core.errors import NotFoundError, RequestError, StoreError
-from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.taxii.resources import TAXII_MEDIA_TYPE
 from taxii_fed.services.reading.values import Caller
 from taxii_fed.web.answers import Answer
 from taxii_fed.web.app import endpoints_of

@@ -11,7 +11,7 @@ from taxii_fed.config import convert
 from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import StoreError
 from taxii_fed.core.keys import Keys, hkdf
-from taxii_fed.core.paging import Cursors
+from taxii_fed.core.taxii.paging import Cursors
 from taxii_fed.ports import MOVING, PLACE, Clock, Store
 from taxii_fed.services.answers.explain import Explainer
 from taxii_fed.services.answers.given import Giving

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from nodekit import START, indicator, malware, relationship, stix_id
 from taxii_fed.cli.main import main
 from taxii_fed.config.load import load
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
 from taxii_fed.wiring import SystemClock, open_node

@@ -8,9 +8,9 @@ import pytest
 
 from nodekit import identity, indicator, malware, marked, note, relationship, report, sdo, stix_id
 from taxii_fed.cli import words
-from taxii_fed.core.door import Ruling
-from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.sharing import Reason
+from taxii_fed.core.rules.door import Ruling
+from taxii_fed.core.rules.judge import Reason
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 
 GREEN, AMBER, RED = (stix_id("indicator", number) for number in (1, 2, 3))
 VICTIM, LINK = stix_id("malware", 4), stix_id("relationship", 5)
@@ -237,7 +237,7 @@ def test_json_of_a_view_is_one_document_whatever_its_length(admin):
 @pytest.mark.invariant("I10")
 def test_ledger_says_who_may_see_an_object_by_which_rule_and_who_fetched_it(stocked):
     from taxii_fed.config.load import load
-    from taxii_fed.core.query import ObjectQuery
+    from taxii_fed.core.taxii.query import ObjectQuery
     from taxii_fed.services.reading.values import Caller
     from taxii_fed.wiring import open_node
 

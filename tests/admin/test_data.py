@@ -11,7 +11,7 @@ import pytest
 
 from nodekit import indicator, malware, stix_id
 from taxii_fed.core.errors import RefusedError
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.rules.govern import Governor
 
 GREEN, AMBER, RED = (stix_id("indicator", number) for number in (1, 2, 3))

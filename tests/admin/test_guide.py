@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nodekit import indicator, malware, relationship, stix_id
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 
 PAGE = Path(__file__).parents[2] / "docs" / "administration.md"
 BLOCKS = re.findall(r"^```(console|diff)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)

@@ -10,7 +10,7 @@ import pytest
 
 from nodekit import START, indicator, malware, note, report, sdo, stix_id
 from taxii_fed.config.load import load
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.wiring import open_node
 
 GREEN = stix_id("indicator", 1)
@@ -204,7 +204,7 @@ def test_other_content_can_be_released_once_the_first_is_gone(apart):
     node = open_node(load(apart.config), adopt=False)
     with node.store.read() as reader:
         terms = node.in_force.require(reader)
-    from taxii_fed.core.query import ALL_VERSIONS
+    from taxii_fed.core.taxii.query import ALL_VERSIONS
 
     node.ingest.delete(terms.parties["staff"], terms.collections["banking"], stix_id("indicator", 2), ALL_VERSIONS)
     node.close()

@@ -8,7 +8,7 @@ import pytest
 
 from nodekit import START, indicator, stix_id
 from taxii_fed.core.errors import RefusedError
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.rules.govern import Governor
 from taxii_fed.wiring import open_node
 

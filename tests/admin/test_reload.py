@@ -14,7 +14,7 @@ import trustme
 from nodekit import START, indicator
 from taxii_fed.config.convert import fingerprint
 from taxii_fed.config.load import load
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.web.health import readiness
 from taxii_fed.web.server import Server
 from taxii_fed.wiring import open_node

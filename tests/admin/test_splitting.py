@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxii_fed.core.errors import BadRequestError
-from taxii_fed.core.splitting import split_objects
+from taxii_fed.core.stix.splitting import split_objects
 
 texts = st.text(max_size=8)
 values = st.recursive(

@@ -9,7 +9,7 @@ from bench.load import AnswerError, always, ask, in_turn, request, run
 from bench.node import COLLECTION, fill, lay_out, of_classes
 from bench.objects import envelopes, objects
 from bench.report import Report, interleaved
-from taxii_fed.core.stix import check_strict, read_envelope
+from taxii_fed.core.stix.envelopes import check_strict, read_envelope
 
 
 def test_objects_are_sound_and_the_same_for_the_same_seed():

@@ -13,7 +13,7 @@ from taxii_fed.config.convert import in_force
 from taxii_fed.config.jsonschema import json_schema
 from taxii_fed.config.lint import warnings
 from taxii_fed.config.load import read
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.timestamps import parse_rfc3339
 
 FOLDER = Path(__file__).parents[2] / "config"

@@ -6,7 +6,7 @@ import pytest
 
 from taxii_fed.config.convert import in_force
 from taxii_fed.config.load import load
-from taxii_fed.core.rules import to_doc
+from taxii_fed.core.rules.model import to_doc
 
 from .conftest import FULL, NODE
 

@@ -2,8 +2,8 @@
 
 from taxii_fed.config.convert import fingerprint, in_force
 from taxii_fed.config.load import load
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import InForce, from_doc, to_doc
+from taxii_fed.core.rules.model import InForce, from_doc, to_doc
+from taxii_fed.core.stix.levels import Level
 
 from .conftest import FULL, NODE
 

@@ -5,9 +5,9 @@ from dataclasses import fields
 
 from taxii_fed.config.convert import in_force
 from taxii_fed.config.load import load
-from taxii_fed.core.changes import as_written, differing
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, CollectionTerms, Hold, Membership, Never, Party, Share, To, What, to_doc
+from taxii_fed.core.rules.changes import as_written, differing
+from taxii_fed.core.rules.model import Change, CollectionTerms, Hold, Membership, Never, Party, Share, To, What, to_doc
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.timestamps import parse_rfc3339
 
 from .conftest import FULL

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from taxii_fed.config import credentials, scalars
 from taxii_fed.config.load import load
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.timestamps import parse_rfc3339
 
 from .conftest import FULL, NODE

@@ -2,8 +2,8 @@
 
 import pytest
 
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
 from taxii_fed.ports import Change, Offer, Read
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import LEAD_MS, Change, DoorEvent
 from taxii_fed.storage import open_store
 from taxii_fed.storage.contract.builders import (

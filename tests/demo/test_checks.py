@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from taxii_fed.core.stix import read_page
+from taxii_fed.core.stix.envelopes import read_page
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix, format_taxii, parse_stix
 from taxii_fed.demo import checks
 from taxii_fed.demo.account import Account

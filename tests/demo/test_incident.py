@@ -7,8 +7,8 @@ import re
 import pytest
 
 from taxii_fed.config.load import load
-from taxii_fed.core.checks import check_object, check_strict
-from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.stix.checks import check_object, check_strict
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.demo.incident import Incident
 from taxii_fed.demo.nodes import NAMES, DemoError, lay_out

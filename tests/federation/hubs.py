@@ -13,8 +13,8 @@ from httpkit.client import Client
 from nodekit import SettableClock
 from taxii_fed.config.load import loads
 from taxii_fed.core.errors import PeerRefusedError
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import FED_HEADER, ManifestPage, ObjectPage, RemoteCollection
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import FED_HEADER, ManifestPage, ObjectPage, RemoteCollection
 from taxii_fed.peers.client import manifest_page, object_page
 from taxii_fed.peers.transport import Reply
 from taxii_fed.services.federation.compare import reconcile

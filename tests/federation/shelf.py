@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from federation.simulated_peer import COLLECTION, SimulatedPeer
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.facts import Provenance
-from taxii_fed.core.remote import version_instant
-from taxii_fed.core.rules import CollectionTerms, InForce, Party
+from taxii_fed.core.federation.remote import version_instant
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
+from taxii_fed.core.stix.facts import Provenance
 from taxii_fed.ports import Known, Lease, Offer, PeerClient, Quarantined, Version
 from taxii_fed.services.federation.federate import Federation
 from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, Subscriptions

@@ -23,8 +23,8 @@ from taxii_fed.core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
 )
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import ManifestPage, ObjectPage, RemoteCollection
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import ManifestPage, ObjectPage, RemoteCollection
 from taxii_fed.core.timestamps import format_taxii, parse_rfc3339
 from taxii_fed.peers.client import manifest_page, object_page
 from taxii_fed.peers.transport import Reply

@@ -9,7 +9,7 @@ import pytest
 from federation.shelf import SUBSCRIPTION, HandClock, Shelf, federation, state
 from federation.simulated_peer import START, SimulatedPeer, indicator
 from taxii_fed.core.errors import PeerAnswerError, PeerRefusedError
-from taxii_fed.core.reconcile import Guard
+from taxii_fed.core.federation.reconcile import Guard
 from taxii_fed.services.federation.compare import reconcile
 from taxii_fed.services.federation.federate import Federation, Run, Watch
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taxii_fed.core.door import Ruling
+from taxii_fed.core.rules.door import Ruling
 from taxii_fed.services.federation.outcomes import ECHO, NOT_GIVEN, in_words
 from taxii_fed.services.intake.ingest import DELETED
 

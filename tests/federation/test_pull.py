@@ -9,7 +9,7 @@ import pytest
 from federation.shelf import SUBSCRIPTION, HandClock, Shelf, federation, state
 from federation.simulated_peer import COLLECTION, START, SimulatedPeer, indicator
 from taxii_fed.core.errors import PeerAnswerError, PeerBusyError, PeerQuotaError, PeerRefusedError, PeerUnreachableError
-from taxii_fed.core.pull import Request
+from taxii_fed.core.federation.pull import Request
 from taxii_fed.core.timestamps import format_taxii
 from taxii_fed.services.federation.carried import join
 from taxii_fed.services.federation.federate import Federation, Watch

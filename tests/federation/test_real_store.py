@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from federation.simulated_peer import COLLECTION, SimulatedPeer
 from nodekit import BANKING, DESK, Kit, in_force, indicator, memory_folder, open_kit
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level
-from taxii_fed.core.reconcile import Guard
-from taxii_fed.core.rules import Party, Share, To
+from taxii_fed.core.federation.reconcile import Guard
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Party, Share, To
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.federation.compare import reconcile
 from taxii_fed.services.federation.federate import Federation
 from taxii_fed.services.federation.subscriptions import PeerPlan, Subscription, Subscriptions

@@ -18,11 +18,11 @@ from federation.taxii20_server import STIX, Taxii20Server, indicator20
 from nodekit import BANKING, Kit, in_force, open_kit
 from taxii_fed.cli.main import main
 from taxii_fed.config.load import loads
-from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.errors import PeerRefusedError
-from taxii_fed.core.levels import Level
-from taxii_fed.core.pull import Request
-from taxii_fed.core.rules import Party, Share, To
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Party, Share, To
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.taxii20 import Taxii20Peer, open_peer
 from taxii_fed.peers.transport import Access

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.simulated_peer import indicator
-from taxii_fed.core import pull as pulls
-from taxii_fed.core.backoff import Health
-from taxii_fed.core.levels import Level
-from taxii_fed.core.pull import Pull, Request, Seen
-from taxii_fed.core.reconcile import Guard, Listed, Listing, missing
-from taxii_fed.core.remote import Carried, read_carried, version_instant
-from taxii_fed.core.rules import from_doc, to_doc
+from taxii_fed.core.federation import pull as pulls
+from taxii_fed.core.federation.backoff import Health
+from taxii_fed.core.federation.pull import Pull, Request, Seen
+from taxii_fed.core.federation.reconcile import Guard, Listed, Listing, missing
+from taxii_fed.core.federation.remote import Carried, read_carried, version_instant
+from taxii_fed.core.rules.model import from_doc, to_doc
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.federation.subscriptions import Comparing, Ran, State, Waiting
 
 instants = st.integers(0, 4_000_000_000_000_000)

@@ -24,7 +24,7 @@ from taxii_fed.core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
 )
-from taxii_fed.core.pull import Request
+from taxii_fed.core.federation.pull import Request
 from taxii_fed.peers import addresses
 from taxii_fed.peers import body as body_module
 from taxii_fed.peers.addresses import Permitted, is_public

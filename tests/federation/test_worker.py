@@ -12,9 +12,9 @@ import pytest
 
 from federation.shelf import IN_FORCE, OURS, SUBSCRIPTION, FixedRules, HandClock, Shelf, federation, plan, state
 from federation.simulated_peer import COLLECTION, MemoryClient, SimulatedPeer, indicator
-from taxii_fed.core.backoff import Health, Outcome, after
 from taxii_fed.core.errors import PeerUnreachableError, StoreUnavailableError
-from taxii_fed.core.rules import InForce, Party
+from taxii_fed.core.federation.backoff import Health, Outcome, after
+from taxii_fed.core.rules.model import InForce, Party
 from taxii_fed.ports import PeerClient
 from taxii_fed.services.federation.federate import Federation
 from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, Subscriptions, due

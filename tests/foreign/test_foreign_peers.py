@@ -21,9 +21,9 @@ import pytest
 
 from foreign.servers import Foreign, losing_replies, medallion, opentaxii
 from nodekit import Kit, in_force, indicator, memory_folder, open_kit
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Party, Share, To
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Party, Share, To
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.transport import Access
 from taxii_fed.services.federation.compare import reconcile

@@ -20,7 +20,7 @@ from taxii2client.v21 import Collection, Server
 
 from foreign.servers import FOREIGN, MEDIA, basic, environment, free_port, process
 from nodekit import indicator, malware, relationship, stix_id
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 
 pytestmark = [pytest.mark.foreign, pytest.mark.timeout(300)]
 

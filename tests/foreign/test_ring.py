@@ -27,8 +27,8 @@ from foreign.lines import Line
 from foreign.servers import Foreign, medallion, opentaxii
 from nodekit import indicator
 from processes.live import COLLECTION, PATIENCE, ROOT, TAXII, LiveNode, kill, token_of
-from taxii_fed.core.levels import Level
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import Level
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow, pytest.mark.timeout(600)]
 

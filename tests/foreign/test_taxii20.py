@@ -14,9 +14,9 @@ import pytest
 from federation.taxii20_server import indicator20
 from foreign.servers import Foreign, losing_replies, medallion_20
 from nodekit import Kit, in_force, open_kit
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Party, Share, To
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Party, Share, To
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.peers.taxii20 import open_peer
 from taxii_fed.peers.transport import Access
 from taxii_fed.services.federation.compare import reconcile

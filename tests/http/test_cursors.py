@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxii_fed.core.errors import BadRequestError
-from taxii_fed.core.paging import Cursors, after_instant, dates_of_nothing
+from taxii_fed.core.taxii.paging import Cursors, after_instant, dates_of_nothing
 
 CURSORS = Cursors(b"k" * 32)
 STAMPS = st.integers(0, 2**48 - 1)

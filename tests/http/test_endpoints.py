@@ -9,7 +9,7 @@ import pytest
 from httpkit.client import TAXII, Client
 from httpkit.nodes import BANKING, INSURANCE, PASSWORD, UNKNOWN, TestNode, basic, token_of
 from httpkit.objects import TLP_AMBER, TLP_GREEN, TLP_RED, indicator, malware, stix_id
-from taxii_fed.core.levels import TLP_LEVELS
+from taxii_fed.core.stix.levels import TLP_LEVELS
 
 OBJECTS = "collections/banking/objects/"
 

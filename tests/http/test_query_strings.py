@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxii_fed.core.errors import BadRequestError
-from taxii_fed.core.paging import Cursors, Position
-from taxii_fed.core.query import ObjectQuery, VersionMatch
+from taxii_fed.core.taxii.paging import Cursors, Position
+from taxii_fed.core.taxii.query import ObjectQuery, VersionMatch
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.services.reading.values import Limits
 from taxii_fed.web import query

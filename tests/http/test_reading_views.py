@@ -8,8 +8,8 @@ from httpkit.client import TAXII
 from httpkit.nodes import BANKING, TestNode, node_in
 from httpkit.objects import TLP_RED, domain, indicator, malware
 from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError
-from taxii_fed.core.paging import Cursors
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.taxii.paging import Cursors
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Read
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.reading.browse import Browse

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from httpkit.nodes import BANKING
 from nodekit import indicator, malware, relationship, stix_id
-from taxii_fed.core.facts import Use
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import MOVED, DoorEvent, Offer, Read
 from taxii_fed.storage.contract.builders import COLLECTION, new_version, object_id, quarantined
 

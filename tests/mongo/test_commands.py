@@ -16,7 +16,7 @@ from httpkit.nodes import BANKING, ManualClock, TestNode, settings_in
 from mongo.filling import REQUESTS, answers, fill
 from mongo.standin import MongoFactory
 from nodekit import indicator, stix_id
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, VersionMatch
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, VersionMatch
 from taxii_fed.ports import DoorEvent, Read
 from taxii_fed.storage.contract.builders import object_id
 from taxii_fed.storage.mongo.schema import INDEXES, META, SHARD_KEYS

@@ -13,8 +13,8 @@ from httpkit.nodes import BANKING, ManualClock, TestNode, node_in, settings_in
 from mongo.filling import REQUESTS, everything, fill
 from mongo.standin import NAMED
 from nodekit import indicator
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
 from taxii_fed.ports import Change
 from taxii_fed.storage.contract.builders import COLLECTION, add, new_version, object_id, opening
 from taxii_fed.storage.mongo.connection import Row

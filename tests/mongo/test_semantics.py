@@ -11,7 +11,7 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, WriteConcernError
 from mongo.proxy import BEFORE, Proxy
 from mongo.standin import database_of
 from taxii_fed.core.errors import RefusedError, StoreError, TransactionLostError
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.storage.contract.builders import ManualClock, filled, new_version, object_id
 from taxii_fed.storage.mongo import MongoStore
 from taxii_fed.storage.mongo import moving as moves

@@ -12,9 +12,9 @@ from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
 from mongo.standin import MongoFactory, database_of
 from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError, TransactionLostError
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ObjectQuery
-from taxii_fed.core.stix import MAX_OBJECT_BYTES
+from taxii_fed.core.stix.envelopes import MAX_OBJECT_BYTES
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.storage import open_store
 from taxii_fed.storage.contract.builders import COLLECTION, ManualClock, add, filled, new_version, object_id
 from taxii_fed.storage.contract.erasing import test_an_erased_object_leaves_only_hashes_in_the_ledger

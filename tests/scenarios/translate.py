@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level, parse_level
-from taxii_fed.core.rules import Change, Hold, InForce, Membership, Never, Party, Share, To, What
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Change, Hold, InForce, Membership, Never, Party, Share, To, What
+from taxii_fed.core.stix.levels import Level, parse_level
 from taxii_fed.core.timestamps import parse_rfc3339
 
 _WHAT = {

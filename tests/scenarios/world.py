@@ -24,9 +24,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from nodekit import memory_folder
 from stores import store_url
 from taxii_fed.config import convert, load
-from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.errors import NotFoundError
-from taxii_fed.core.reconcile import Guard
+from taxii_fed.core.federation.reconcile import Guard
+from taxii_fed.core.rules.door import PeerTerms
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.peers.client import TaxiiPeer
 from taxii_fed.peers.transport import Access

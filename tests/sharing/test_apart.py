@@ -7,10 +7,10 @@ import json
 import pytest
 
 from nodekit import BANKING, identity, in_force, indicator, open_kit, relationship, stix_id
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Party, Share, To
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Party, Share, To
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from nodekit import BANKING, Kit, in_force, indicator, open_kit, stix_id
 from sharing.test_properties import levels, node, objects
-from taxii_fed.core.audience import audience_of
-from taxii_fed.core.bearing import bearing, names_of, words_of
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Provenance, facts_of
-from taxii_fed.core.levels import Level
-from taxii_fed.core.markings import Meanings
-from taxii_fed.core.rules import Change, Hold, InForce, Never, Party, Rule, Share, To, What
-from taxii_fed.core.sharing import Judge
+from taxii_fed.core.rules.audience import audience_of
+from taxii_fed.core.rules.bearing import bearing, names_of, words_of
+from taxii_fed.core.rules.judge import Judge
+from taxii_fed.core.rules.markings import Meanings
+from taxii_fed.core.rules.model import Change, Hold, InForce, Never, Party, Rule, Share, To, What
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, Provenance, facts_of
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.views.region import Region
 
 READERS = tuple(Party(name=f"reader-{number}", role="bank", jurisdiction="HK") for number in range(4))

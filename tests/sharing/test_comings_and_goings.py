@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from nodekit import BANKING, DESK, identity, in_force, indicator, note, open_kit, relationship, stix_id
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import Level
-from taxii_fed.core.query import ALL_VERSIONS
-from taxii_fed.core.rules import Change, CollectionTerms, Hold, Party, Share, To, What
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Change, CollectionTerms, Hold, Party, Share, To, What
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.taxii.query import ALL_VERSIONS
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
 from taxii_fed.services.rules.holds import Holds

@@ -6,8 +6,8 @@ import pytest
 
 from nodekit import identity, in_force, indicator, open_kit, stix_id
 from sharing.test_definitions import DEFINITION, STATEMENT
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, Party, Share, What
+from taxii_fed.core.rules.model import Change, Party, Share, What
+from taxii_fed.core.stix.levels import Level
 
 BANK, VENDOR = Party(name="bank", role="bank"), Party(name="vendor", role="vendor")
 ONE, OTHER = stix_id("identity", 1), stix_id("identity", 2)

@@ -9,9 +9,9 @@ import pytest
 
 from nodekit import BANKING, START, in_force, indicator, marked, note, open_kit, stix_id
 from taxii_fed.core.errors import StoreUnavailableError
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, Hold, Membership, Never, Party, Share, To, What
-from taxii_fed.core.sharing import Reason
+from taxii_fed.core.rules.judge import Reason
+from taxii_fed.core.rules.model import Change, Hold, Membership, Never, Party, Share, To, What
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.services.rules.govern import APPLY
 

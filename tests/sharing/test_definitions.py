@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodekit import BANKING, DESK, in_force, indicator, memory_folder, open_kit, stix_id
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.rules import Party, Share, To
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import Party, Share, To
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
 

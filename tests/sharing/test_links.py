@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nodekit import NODE_IDENTITY, in_force, indicator, malware, open_kit, relationship, stix_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, Party, Share
+from taxii_fed.core.rules.model import Change, Party, Share
+from taxii_fed.core.stix.levels import Level
 
 PEER = Party(name="peer", role="peer")
 SHARE = Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN)

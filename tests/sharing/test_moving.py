@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nodekit import BANKING, START, Kit, in_force, indicator, malware, memory_folder, open_kit, relationship, stix_id
-from taxii_fed.core.audience import audience_of
-from taxii_fed.core.levels import Level
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
-from taxii_fed.core.rules import Change, Membership, Never, Party, Share, To, What
+from taxii_fed.core.rules.audience import audience_of
+from taxii_fed.core.rules.model import Change, Membership, Never, Party, Share, To, What
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 
 NAMES = ("ant", "bee", "cat")
 SHARES = (

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodekit import BANKING, DESK, in_force, indicator, memory_folder, open_kit, stix_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.paging import Cursors
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, VersionMatch
-from taxii_fed.core.rules import Party, Share
+from taxii_fed.core.rules.model import Party, Share
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.taxii.paging import Cursors
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, VersionMatch
 from taxii_fed.ports import Contents, View
 from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.pagecache import PageCache

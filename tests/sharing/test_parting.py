@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from nodekit import BANKING, DESK, identity, in_force, indicator, open_kit, stix_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.query import ALL_VERSIONS
-from taxii_fed.core.rules import Change, Never, Party, Share, To, What
+from taxii_fed.core.rules.model import Change, Never, Party, Share, To, What
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.taxii.query import ALL_VERSIONS
 
 NAMES = ("ant", "bee", "cat")
 PARTIES = tuple(Party(name=name, role="bank") for name in NAMES)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from nodekit import BANKING, DESK, Kit, in_force, indicator, open_kit, stix_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.query import ALL_VERSIONS, Rank
-from taxii_fed.core.rules import Change as ChangeRule
-from taxii_fed.core.rules import Party, Share, To, What
+from taxii_fed.core.rules.model import Change as ChangeRule
+from taxii_fed.core.rules.model import Party, Share, To, What
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.taxii.query import ALL_VERSIONS, Rank
 from taxii_fed.ports import Change, Entry, Opening
 from taxii_fed.services.views.rebuild import Rebuilder
 

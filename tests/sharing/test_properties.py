@@ -30,11 +30,11 @@ from nodekit import (
     stix_id,
 )
 from taxii_fed.core.derive import observable_id
-from taxii_fed.core.facts import references_of
-from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
-from taxii_fed.core.rules import Change, CollectionTerms, Hold, InForce, Never, Party, Share, To, What
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.model import Change, CollectionTerms, Hold, InForce, Never, Party, Share, To, What
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.facts import references_of
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.services.rules.govern import WITHDRAW
 
 BANK = Party(name="bank", role="bank", jurisdiction="HK")

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from nodekit import BANKING, DESK, in_force, indicator, open_kit
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import CollectionTerms, Party, Share, To
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.model import CollectionTerms, Party, Share, To
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.levels import Level
 
 ARCHIVE = CollectionTerms(name="archive", id="9d0f6b62-58a5-4c6e-8f6e-2b8f5a3c7d10", api_root="finance", title="Archive")
 ANT = Party(name="ant", role="bank")

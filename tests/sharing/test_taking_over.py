@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from nodekit import BANKING, START, in_force, indicator, open_kit, stix_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Membership, Never, Party, Share, To, What, to_doc
+from taxii_fed.core.rules.model import Membership, Never, Party, Share, To, What, to_doc
+from taxii_fed.core.stix.levels import Level
 
 ANT, BEE = Party(name="ant", role="bank"), Party(name="bee", role="bank")
 BANKS = Share(name="banks", to=To(role=("bank",)), up_to=Level.GREEN, relayed_up_to=Level.GREEN)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from nodekit import Json, in_force, indicator, open_kit, sdo, stix_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, Party, Share, To, What
+from taxii_fed.core.rules.model import Change, Party, Share, To, What
+from taxii_fed.core.stix.levels import Level
 
 ANT = Party(name="ant", role="bank")
 BANKS = Share(name="banks", to=To(role=("bank",)), up_to=Level.GREEN, relayed_up_to=Level.GREEN)

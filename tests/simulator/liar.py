@@ -17,10 +17,10 @@ from federation.hubs import identity_of
 from nodekit import indicator, sdo
 from simulator.things import Json, Thing, sealed_marking
 from taxii_fed.core.errors import PeerBusyError, PeerOverloadedError, PeerRefusedError, PeerUnreachableError
-from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import FED_HEADER, FED_PROPERTY, ManifestPage, ObjectPage, RemoteCollection
-from taxii_fed.core.stix import MAX_OBJECT_BYTES
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import FED_HEADER, FED_PROPERTY, ManifestPage, ObjectPage, RemoteCollection
+from taxii_fed.core.stix.envelopes import MAX_OBJECT_BYTES
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 from taxii_fed.core.timestamps import format_taxii
 from taxii_fed.peers.client import manifest_page, object_page
 from taxii_fed.peers.transport import Reply

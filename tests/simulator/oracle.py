@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from simulator.story import Terms
 from simulator.things import Json, Thing, index_of
 from simulator.world import World
-from taxii_fed.core.levels import TLP2_IDS, Level, tlp_definition
+from taxii_fed.core.stix.levels import TLP2_IDS, Level, tlp_definition
 
 
 def after_a_step(world: World) -> Iterator[str]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change, InForce, Never, Share, To, What
+from taxii_fed.core.rules.model import Change, InForce, Never, Share, To, What
+from taxii_fed.core.stix.levels import Level
 
 HONEST = ("hk", "eu", "us", "cn", "za")
 LIARS = ("aq", "bv")

@@ -9,10 +9,10 @@ import pytest
 
 from simulator.simulate import violations
 from simulator.story import LAWLESS, Terms, write
-from taxii_fed.core import checks
-from taxii_fed.core.door import Ruling, rule
-from taxii_fed.core.levels import TLP_LEVELS
-from taxii_fed.core.rules import InForce
+from taxii_fed.core.rules.door import Ruling, rule
+from taxii_fed.core.rules.model import InForce
+from taxii_fed.core.stix import checks
+from taxii_fed.core.stix.levels import TLP_LEVELS
 from taxii_fed.ports import Reader, Writer
 from taxii_fed.services.intake import arrivals
 from taxii_fed.services.intake.ingest import Ingest

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simulator.shrink import shrunk
 from simulator.simulate import shortest
 from simulator.story import Story, write
-from taxii_fed.core.door import Ruling, rule
+from taxii_fed.core.rules.door import Ruling, rule
 from taxii_fed.services.intake import arrivals
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from federation.hubs import identity_of
 from nodekit import indicator
-from taxii_fed.core.levels import TLP2_IDS, Level
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 
 Json = dict[str, Any]
 BASE = indicator(0)["modified"][:17]

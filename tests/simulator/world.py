@@ -23,9 +23,9 @@ from taxii_fed.config import convert
 from taxii_fed.config.load import loads
 from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import PeerAnswerError, PeerBusyError, PeerOverloadedError, PeerUnreachableError
-from taxii_fed.core.levels import Level
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import ManifestPage, ObjectPage
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import ManifestPage, ObjectPage
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.ports import PeerClient
 from taxii_fed.services.federation.compare import reconcile

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taxii_fed.config.template import yaml_text
-from taxii_fed.core.levels import parse_level
+from taxii_fed.core.stix.levels import parse_level
 
 if TYPE_CHECKING:
     from taxii_fed.cli.connect import Connection, Login, Open

@@ -18,7 +18,7 @@ from taxii_fed.cli.common import echo_json, json_option, settings_of
 from taxii_fed.config.convert import in_force
 from taxii_fed.config.problems import nearest
 from taxii_fed.config.schema import Account, Settings
-from taxii_fed.core.audience import audience_of
+from taxii_fed.core.rules.audience import audience_of
 from taxii_fed.core.timestamps import format_taxii
 
 

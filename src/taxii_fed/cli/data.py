@@ -40,7 +40,7 @@ from taxii_fed.cli.takeover import (
     theirs_option,
 )
 from taxii_fed.core.errors import BadRequestError, RefusedError
-from taxii_fed.core.rules import Party
+from taxii_fed.core.rules.model import Party
 from taxii_fed.services.intake.transfer import Outcome, bundle, unpacked
 from taxii_fed.services.views.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file

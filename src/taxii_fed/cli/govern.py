@@ -14,9 +14,9 @@ from taxii_fed.cli import words
 from taxii_fed.cli.common import echo_json, echo_table, json_option
 from taxii_fed.cli.node import Json, number_of, opened, watching
 from taxii_fed.config import convert
-from taxii_fed.core.changes import Differs, differing
 from taxii_fed.core.errors import RefusedError
-from taxii_fed.core.rules import InForce
+from taxii_fed.core.rules.changes import Differs, differing
+from taxii_fed.core.rules.model import InForce
 from taxii_fed.services.rules.plan import Effect
 from taxii_fed.services.rules.standing import Standing
 from taxii_fed.wiring import Node

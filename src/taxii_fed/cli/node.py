@@ -16,7 +16,7 @@ from taxii_fed.cli.common import settings_of
 from taxii_fed.config import convert, scalars
 from taxii_fed.config.problems import nearest
 from taxii_fed.core.errors import RefusedError, StoreError
-from taxii_fed.core.rules import CollectionTerms, InForce, Party
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import format_date_added, format_taxii
 from taxii_fed.storage import open_store
 from taxii_fed.wiring import Node, SystemClock, open_node

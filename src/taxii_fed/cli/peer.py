@@ -26,7 +26,7 @@ from taxii_fed.core.timestamps import format_taxii
 
 if TYPE_CHECKING:
     from taxii_fed.config.schema import Peer, Settings
-    from taxii_fed.core.remote import RemoteCollection
+    from taxii_fed.core.federation.remote import RemoteCollection
     from taxii_fed.ports import PeerClient
 
 _COUNTED_PAGES = 5
@@ -150,7 +150,7 @@ def _row(plan: Peer, client: PeerClient, collection: RemoteCollection) -> dict[s
 
 def _count(client: PeerClient, remote: str) -> tuple[int, bool]:
     """Return how many entries the manifest has, and whether there are more than were counted."""
-    from taxii_fed.core import pull as pulls  # noqa: PLC0415
+    from taxii_fed.core.federation import pull as pulls  # noqa: PLC0415
 
     walk = pulls.begin(None, _COUNTED_LIMIT)
     seen: set[tuple[str, str]] = set()

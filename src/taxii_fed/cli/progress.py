@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from taxii_fed.core import pull as pulls
 from taxii_fed.core.errors import PeerError
+from taxii_fed.core.federation import pull as pulls
 from taxii_fed.services.federation.federate import Federation
 from taxii_fed.services.federation.subscriptions import Subscription
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taxii_fed.core.door import Ruling
-from taxii_fed.core.sharing import Reason
+from taxii_fed.core.rules.door import Ruling
+from taxii_fed.core.rules.judge import Reason
 
 WITHHELD: dict[str, str] = {
     Reason.NO_RULE: "no share rule lets this object through to this party",

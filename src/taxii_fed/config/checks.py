@@ -13,7 +13,7 @@ from taxii_fed.config.marked import Mapping, Scalar
 from taxii_fed.config.problems import shown
 from taxii_fed.config.scalars import mistake
 from taxii_fed.config.section import KEY, Errors
-from taxii_fed.core.facts import LOCAL
+from taxii_fed.core.stix.facts import LOCAL
 
 Place = tuple[str | int, ...]
 

@@ -10,8 +10,8 @@ from typing import TypedDict
 from taxii_fed.config.schema import Party as PartySettings
 from taxii_fed.config.schema import Settings
 from taxii_fed.config.terms import ChangeTerms, HoldTerms, NeverTerms, RuleTerms, ShareTerms, ToTerms, WhatTerms
-from taxii_fed.core import rules
-from taxii_fed.core.levels import Level
+from taxii_fed.core.rules import model as rules
+from taxii_fed.core.stix.levels import Level
 
 
 def in_force(settings: Settings) -> rules.InForce:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from taxii_fed.config.scalars import text_of
-from taxii_fed.core.facts import LOCAL
+from taxii_fed.core.stix.facts import LOCAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from taxii_fed.config import schema, terms
 from taxii_fed.config.schema import Settings
 from taxii_fed.config.section import Section
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from taxii_fed.config import credentials, scalars
 from taxii_fed.config.scalars import UUID, Address, Duration, Matching, Network, OneOf, StoreAddress, Whole, mistake
 from taxii_fed.config.section import Several
 from taxii_fed.config.value import NameOf, Value, string, word
-from taxii_fed.core.levels import NAMES, TLP_LEVELS, Level
+from taxii_fed.core.stix.levels import NAMES, TLP_LEVELS, Level
 
 OneOrMore = Several(one_too=True)
 

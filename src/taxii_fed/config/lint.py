@@ -15,10 +15,10 @@ from taxii_fed.config.problems import Problem, nearest, shown
 from taxii_fed.config.scalars import folder_of
 from taxii_fed.config.schema import Settings
 from taxii_fed.config.terms import RuleTerms, WhatTerms
-from taxii_fed.core.audience import Reach
-from taxii_fed.core.facts import LOCAL, STIX_TYPES
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Party, Rule, Share, To
+from taxii_fed.core.rules.audience import Reach
+from taxii_fed.core.rules.model import Party, Rule, Share, To
+from taxii_fed.core.stix.facts import LOCAL, STIX_TYPES
+from taxii_fed.core.stix.levels import Level
 
 Warnings = Iterator[tuple[tuple[str | int, ...], str]]
 """Places in the settings, and what is odd there."""

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from taxii_fed.config.marked import Mapping, Scalar
 from taxii_fed.config.problems import nearest, shown
-from taxii_fed.core.levels import NAMES, Level
+from taxii_fed.core.stix.levels import NAMES, Level
 from taxii_fed.core.timestamps import parse_rfc3339
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -18,7 +18,7 @@ from taxii_fed.config.scalars import Address, mistake, tlp
 from taxii_fed.config.section import Errors, Named, OrWord, Section, Several, ShortFor
 from taxii_fed.config.terms import ChangeTerms, HoldTerms, NeverTerms, ShareTerms, ends_before_it_begins
 from taxii_fed.config.value import word
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 
 
 class Node(Section):

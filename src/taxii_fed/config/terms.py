@@ -17,7 +17,7 @@ from taxii_fed.config.problems import nearest, shown
 from taxii_fed.config.scalars import instant, mistake, text_of
 from taxii_fed.config.section import Errors, Section, Several
 from taxii_fed.config.value import Value, string, word
-from taxii_fed.core.facts import STIX_TYPES
+from taxii_fed.core.stix.facts import STIX_TYPES
 
 
 def _object_type(raw: Any) -> str:

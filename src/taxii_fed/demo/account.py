@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from taxii_fed.core.levels import TLP_LEVELS, Level
-from taxii_fed.core.sharing import Reason
+from taxii_fed.core.rules.judge import Reason
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 from taxii_fed.demo.incident import Json
 from taxii_fed.demo.nodes import Node
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from taxii_fed.core.stix import Received
+from taxii_fed.core.stix.envelopes import Received
 from taxii_fed.core.timestamps import EPOCH_VERSION, parse_rfc3339
 from taxii_fed.demo.incident import Incident
 from taxii_fed.services.answers.explain import Holding

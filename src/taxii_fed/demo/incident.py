@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from taxii_fed.core.levels import TLP2_IDS, Level
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 from taxii_fed.core.timestamps import format_stix
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from taxii_fed.core.stix import Received, read_page
+from taxii_fed.core.stix.envelopes import Received, read_page
 from taxii_fed.demo.incident import Json
 from taxii_fed.demo.nodes import DemoError, Node
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from taxii_fed.core.stix import Received
+from taxii_fed.core.stix.envelopes import Received
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.demo import checks
 from taxii_fed.demo.account import ABSENT, Account, Columns

@@ -14,9 +14,9 @@ import orjson
 from taxii2client.v21 import Collection
 
 from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerOverloadedError, PeerRefusedError
-from taxii_fed.core.pull import Request
-from taxii_fed.core.reconcile import Listed
-from taxii_fed.core.remote import (
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.reconcile import Listed
+from taxii_fed.core.federation.remote import (
     FED_HEADER,
     FED_PROPERTY,
     Carried,
@@ -26,7 +26,7 @@ from taxii_fed.core.remote import (
     read_carried,
     version_instant,
 )
-from taxii_fed.core.stix import read_page
+from taxii_fed.core.stix.envelopes import read_page
 from taxii_fed.core.timestamps import format_taxii
 from taxii_fed.peers import roots
 from taxii_fed.peers.transport import Access, BoundedConnection, Reply

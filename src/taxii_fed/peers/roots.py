@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from taxii_fed.core.remote import RemoteCollection
+from taxii_fed.core.federation.remote import RemoteCollection
 from taxii_fed.peers.words import clean
 
 _INSIDE = re.compile(r"(?P<root>.*/)collections/(?:(?P<id>[^/]+)/(?:objects/|manifest/)?)?")

@@ -18,8 +18,8 @@ from typing import Any
 from taxii2client import v20
 
 from taxii_fed.core.errors import PeerRefusedError
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import ManifestPage, ObjectPage, RemoteCollection
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import ManifestPage, ObjectPage, RemoteCollection
 from taxii_fed.peers.client import TaxiiPeer, filters, manifest_page, object_page
 from taxii_fed.peers.transport import Access, Reply
 from taxii_fed.ports import PeerClient

@@ -32,7 +32,7 @@ from taxii_fed.core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
 )
-from taxii_fed.core.remote import FED_HEADER
+from taxii_fed.core.federation.remote import FED_HEADER
 from taxii_fed.peers.addresses import Network
 from taxii_fed.peers.body import CHUNK, read_body
 from taxii_fed.peers.sockets import CONNECT_SECONDS, GuardedAdapter, Sockets

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import ManifestPage, ObjectPage, RemoteCollection
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import ManifestPage, ObjectPage, RemoteCollection
 
 
 class PeerClient(Protocol):

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports.moving import Moving
 from taxii_fed.ports.values import (
     Applied,
@@ -47,7 +47,7 @@ class Reader(Protocol):
         ...
 
     def page(self, view: int, query: ObjectQuery, *, bodies: bool = True) -> Page:
-        """Return the page that `core.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
+        """Return the page that `core.taxii.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
         ...
 
     def contents(self, view: int, query: ObjectQuery) -> Contents:

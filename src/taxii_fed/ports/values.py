@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.levels import Level
-from taxii_fed.core.query import Rank
+from taxii_fed.core.stix.facts import Provenance, Use
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.taxii.query import Rank
 
 Json = dict[str, Any]
 
@@ -255,7 +255,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A revision of what is in force. ``doc`` is `core.rules.to_doc` of an `InForce`; ``fingerprint`` tells configs apart."""
+    """A revision of what is in force. ``doc`` is `core.rules.model.to_doc` of an `InForce`; ``fingerprint`` tells configs apart."""
 
     revision: int
     at: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taxii_fed.core.errors import RefusedError
-from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
+from taxii_fed.core.rules.model import CollectionTerms, InForce, from_doc
 from taxii_fed.ports import Reader
 from taxii_fed.services import vouching
 

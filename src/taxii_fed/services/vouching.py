@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from taxii_fed.core.facts import LOCAL, Use
-from taxii_fed.core.rules import InForce
+from taxii_fed.core.rules.model import InForce
+from taxii_fed.core.stix.facts import LOCAL, Use
 from taxii_fed.ports import Offer, Reader
 
 STAFF = "*"

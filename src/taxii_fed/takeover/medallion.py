@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxii_fed.core import jsontext
 from taxii_fed.core.errors import BadRequestError
+from taxii_fed.core.stix import jsontext
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.takeover.theirs import TheirAccount, TheirCollection, TheirRoot, Theirs
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from taxii_fed.core import jsontext
 from taxii_fed.core.errors import BadRequestError
+from taxii_fed.core.stix import jsontext
 from taxii_fed.takeover.theirs import TheirAccount, TheirCollection, TheirRoot, Theirs
 
 _BATCH = 500

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from taxii_fed.core import resources
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
-from taxii_fed.core.paging import Position
-from taxii_fed.core.query import ObjectQuery, VersionMatch
-from taxii_fed.core.rules import CollectionTerms, Party
+from taxii_fed.core.rules.model import CollectionTerms, Party
+from taxii_fed.core.taxii import resources
+from taxii_fed.core.taxii.paging import Position
+from taxii_fed.core.taxii.query import ObjectQuery, VersionMatch
 from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.values import Access, Found
 from taxii_fed.web import query

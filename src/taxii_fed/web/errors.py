@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from taxii_fed.core import errors, resources
+from taxii_fed.core import errors
+from taxii_fed.core.taxii import resources
 from taxii_fed.web.answers import Answer
 
 STATUS_OF: dict[type[errors.RequestError], int] = {

@@ -14,7 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from taxii_fed.core.errors import ForbiddenError, MethodNotAllowedError, RequestError, SchemaError, StoreError
 from taxii_fed.core.loglines import describe
-from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.core.taxii.resources import TAXII_MEDIA_TYPE
 from taxii_fed.ports import Store
 from taxii_fed.services.reading.browse import Browse
 from taxii_fed.web import errors

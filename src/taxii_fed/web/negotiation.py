@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from taxii_fed.core.errors import NotAcceptableError, UnsupportedMediaError
-from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.core.taxii.resources import TAXII_MEDIA_TYPE
 
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;"]*)')

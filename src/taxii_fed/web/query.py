@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from taxii_fed.core.errors import BadRequestError
-from taxii_fed.core.paging import Cursors, Position, after_instant
-from taxii_fed.core.query import LAST_VERSION, ObjectQuery, VersionMatch
+from taxii_fed.core.taxii.paging import Cursors, Position, after_instant
+from taxii_fed.core.taxii.query import LAST_VERSION, ObjectQuery, VersionMatch
 from taxii_fed.core.timestamps import parse_rfc3339, parse_stix
 from taxii_fed.services.reading.values import Limits
 

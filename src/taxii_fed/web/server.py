@@ -29,7 +29,7 @@ from taxii_fed.config.scalars import Address
 from taxii_fed.config.schema import Settings, Tls
 from taxii_fed.core.errors import ConfigError, StoreError
 from taxii_fed.core.loglines import describe, format_of
-from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.core.taxii.resources import TAXII_MEDIA_TYPE
 from taxii_fed.services.processes import Process
 from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES

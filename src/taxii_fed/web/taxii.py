@@ -14,7 +14,7 @@ from typing import Any
 
 from taxii_fed.core.errors import MethodNotAllowedError, NotFoundError, RequestError, StoreError, StoreUnavailableError
 from taxii_fed.core.loglines import Fields, describe
-from taxii_fed.core.resources import TAXII_MEDIA_TYPE
+from taxii_fed.core.taxii.resources import TAXII_MEDIA_TYPE
 from taxii_fed.ports import Clock
 from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES, Answer, compressed

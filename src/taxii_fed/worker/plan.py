@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from taxii_fed.config.schema import Auth, Peer, Settings
-from taxii_fed.core.door import PeerTerms
-from taxii_fed.core.reconcile import Guard
+from taxii_fed.core.federation.reconcile import Guard
+from taxii_fed.core.rules.door import PeerTerms
 from taxii_fed.peers.taxii20 import open_peer
 from taxii_fed.peers.transport import PATIENCE, Access
 from taxii_fed.ports import Clock, PeerClient, Store

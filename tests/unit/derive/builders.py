@@ -2,7 +2,7 @@
 
 from taxii_fed.core.derive import Edits, merge_edits
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.rules import Change
+from taxii_fed.core.rules.model import Change
 
 KEYS = Keys(b"a node secret of thirty-two bytes")
 NODE = "identity--0a1f0000-0000-4000-8000-000000000000"

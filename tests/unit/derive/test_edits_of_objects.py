@@ -8,7 +8,7 @@ import pytest
 from taxii_fed.core.derive import edit, may_hit, scan, valid
 from taxii_fed.core.derive.addresses import find_addresses
 from taxii_fed.core.derive.mail import find_mail
-from taxii_fed.core.rules import Change
+from taxii_fed.core.rules.model import Change
 from unit.derive.builders import GENERALISE, GREEN, KEYS, PSEUDONYMS, REDACT_IP, domain_object, edits, indicator, observable
 
 REDACT = Change(name="text", redact_text=("ip", "email"))
@@ -429,7 +429,7 @@ def test_a_granular_cut_comes_before_the_edits():
     source = indicator(
         description="http://198.51.100.23/", granular_markings=[{"marking_ref": red, "selectors": ["description"]}]
     )
-    from taxii_fed.core.levels import Level
+    from taxii_fed.core.stix.levels import Level
 
     done = edit(source, edits(GENERALISE, ceiling=Level.GREEN), KEYS)
     assert (done.problem, done.changed, "description" in done.obj) == ("", True, False)

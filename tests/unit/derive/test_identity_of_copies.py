@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from taxii_fed.core.derive import Edits, contributing_changed, copy_id, edit, finish, merge_edits, observable_id, profile, valid
 from taxii_fed.core.keys import Keys, hkdf
-from taxii_fed.core.levels import TLP2_IDS, Level
-from taxii_fed.core.rules import Change, To, What
+from taxii_fed.core.rules.model import Change, To, What
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 from unit.derive.builders import (
     AMBER,
     GENERALISE,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxii_fed.core.derive import edit, may_hit, valid
-from taxii_fed.core.rules import Change
+from taxii_fed.core.rules.model import Change
 from unit.derive.builders import GENERALISE, KEYS, PSEUDONYMS, REDACT_IP, domain_object, edits, indicator, observable
 from unit.derive.notations import MAIL_TEXT, V4_TEXT, V6_TEXT, tells_mail, tells_v4, tells_v6
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from taxii_fed.core.derive import cut_language, cut_references, edit, finish, valid
 from taxii_fed.core.derive.cutting import cut
-from taxii_fed.core.levels import TLP_LEVELS, Level
-from taxii_fed.core.selectors import resolve
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
+from taxii_fed.core.stix.selectors import resolve
 from unit.derive.builders import AMBER, GREEN, KEYS, RED, domain_object, edits, indicator
 
 UNKNOWN = "marking-definition--11111111-1111-4111-8111-111111111111"

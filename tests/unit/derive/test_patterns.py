@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stix2patterns.validator import run_validator
 
-from taxii_fed.core.checks import MAX_PATTERN
 from taxii_fed.core.derive import edit
 from taxii_fed.core.derive.comparisons import comparisons, is_plain
 from taxii_fed.core.derive.parsing import parse
-from taxii_fed.core.rules import Change
+from taxii_fed.core.rules.model import Change
+from taxii_fed.core.stix.checks import MAX_PATTERN
 from unit.derive.builders import GENERALISE, KEYS, PSEUDONYMS, edits, indicator
 
 ANNA = KEYS.pseudonym("k-us", "anna@rhein.example")

@@ -8,7 +8,7 @@ from stix2 import registry
 from taxii_fed.core.derive import cut_references
 from taxii_fed.core.derive.known import KNOWN_EXTENSIONS, known_properties
 from taxii_fed.core.derive.required import _REQUIRED, required_of
-from taxii_fed.core.facts import OBSERVABLE_TYPES, STIX_TYPES
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, STIX_TYPES
 from unit.derive.builders import domain_object, observable
 
 GONE = "identity--985b9abb-05e9-522b-a869-f7db86c19a2b"

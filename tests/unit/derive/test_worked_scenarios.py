@@ -3,8 +3,8 @@
 import re
 
 from taxii_fed.core.derive import copy_id, cut_references, edit, finish, profile, valid
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Change
+from taxii_fed.core.rules.model import Change
+from taxii_fed.core.stix.levels import Level
 from unit.derive.builders import (
     AMBER,
     GENERALISE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nodekit import in_force, indicator, open_kit
-from taxii_fed.core.levels import Level
-from taxii_fed.core.rules import Share
+from taxii_fed.core.rules.model import Share
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.intake.ingest import CHUNK_BYTES
 
 

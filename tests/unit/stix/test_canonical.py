@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core import canonical as module
-from taxii_fed.core.canonical import canonical, digest
+from taxii_fed.core.stix import canonical as module
+from taxii_fed.core.stix.canonical import canonical, digest
 
 # Doubles by their bits, and the text that ECMAScript gives them (written from the rules of Number.prototype.toString).
 NUMBERS = {

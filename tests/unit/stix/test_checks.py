@@ -2,8 +2,8 @@
 
 import pytest
 
-from taxii_fed.core.checks import MAX_DEPTH, check_depth, check_object, check_strict, is_id, is_timestamp
-from taxii_fed.core.levels import TLP_LEVELS, tlp_definition
+from taxii_fed.core.stix.checks import MAX_DEPTH, check_depth, check_object, check_strict, is_id, is_timestamp
+from taxii_fed.core.stix.levels import TLP_LEVELS, tlp_definition
 
 UUID = "0f6a6b1e-8a2c-4f7e-9d55-3f1f6c1b7a10"
 GREEN = "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core import stix
-from taxii_fed.core.canonical import canonical
 from taxii_fed.core.errors import BadRequestError, PeerAnswerError, RequestError, TooLargeError, UnprocessableError
-from taxii_fed.core.stix import MAX_OBJECT_BYTES, read_envelope, read_page
+from taxii_fed.core.stix import envelopes
+from taxii_fed.core.stix.canonical import canonical
+from taxii_fed.core.stix.envelopes import MAX_OBJECT_BYTES, read_envelope, read_page
 
 ID = "ipv4-addr--efcd5e80-570d-5131-b213-62cb18eaa6a8"
 ADDRESS = f'{{"type": "ipv4-addr", "id": "{ID}", "value": "203.0.113.7"}}'
@@ -145,8 +145,8 @@ def test_json_that_is_no_envelope_is_unprocessable_with_a_hint(body, hint):
 
 
 def test_more_objects_than_are_taken_at_once_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stix, "MAX_OBJECTS", 3)
-    monkeypatch.setattr(stix, "MAX_PAGE_OBJECTS", 4)
+    monkeypatch.setattr(envelopes, "MAX_OBJECTS", 3)
+    monkeypatch.setattr(envelopes, "MAX_PAGE_OBJECTS", 4)
     assert [len(read(b'{"objects": [1, 2, 3]}')) for read in (read_envelope, lambda body: read_page(body).objects)] == [3, 3]
     with pytest.raises(TooLargeError, match="up to 3 objects"):
         read_envelope(b'{"objects": [1, 2, 3, 4]}')

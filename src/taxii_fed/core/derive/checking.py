@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from taxii_fed.core.checks import MAX_PATTERN, check_strict
 from taxii_fed.core.derive.addresses import find_addresses
 from taxii_fed.core.derive.comparisons import is_plain
 from taxii_fed.core.derive.cutting import Json, leaves
@@ -14,6 +13,7 @@ from taxii_fed.core.derive.edits import Edits
 from taxii_fed.core.derive.known import known_properties
 from taxii_fed.core.derive.mail import find_mail
 from taxii_fed.core.derive.required import missing
+from taxii_fed.core.stix.checks import MAX_PATTERN, check_strict
 
 _ENCODED = (rb"=[0-9a-f]{2}", rb"<[a-z]", rb"[0-9a-z+/]{14}")
 _IP_TRACES = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from taxii_fed.core.checks import MAX_PATTERN
 from taxii_fed.core.derive.spans import Span
+from taxii_fed.core.stix.checks import MAX_PATTERN
 
 
 class PatternError(Exception):

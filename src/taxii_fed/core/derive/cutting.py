@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from taxii_fed.core.selectors import Path, resolve
+from taxii_fed.core.stix.selectors import Path, resolve
 
 Json = dict[str, Any]
 

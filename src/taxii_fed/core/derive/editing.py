@@ -23,7 +23,7 @@ from taxii_fed.core.derive.required import REFUSED_CUTS, still_complete
 from taxii_fed.core.derive.text import edit_text, told_ids
 from taxii_fed.core.derive.values import VALUE_EDITORS, edit_host
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.selectors import Path
+from taxii_fed.core.stix.selectors import Path
 
 GENERALISED_LABEL = "generalised-ip"
 """Tells readers that an indicator matches more than its author meant; its confidence is not the server's to lower."""

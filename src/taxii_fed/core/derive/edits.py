@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from taxii_fed.core.levels import TLP_LEVELS, Level
-from taxii_fed.core.rules import Change, Rule, to_doc
+from taxii_fed.core.rules.model import Change, Rule, to_doc
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 
 DEFAULT_TOKEN = "[removed]"  # noqa: S105 — what text becomes, no credential
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from taxii_fed.core.canonical import canonical
 from taxii_fed.core.derive.cutting import Json, cut, leaves, without_stale_selectors
 from taxii_fed.core.derive.references import UNTRANSFORMABLE
-from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.levels import TLP2_IDS, TLP_LEVELS, Level
+from taxii_fed.core.stix.canonical import canonical
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES
+from taxii_fed.core.stix.levels import TLP2_IDS, TLP_LEVELS, Level
 
 _NAMESPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 

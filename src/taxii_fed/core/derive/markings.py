@@ -9,8 +9,8 @@ from typing import Any
 from taxii_fed.core.derive.cutting import CutError, Json, cut
 from taxii_fed.core.derive.edits import MarkingLevel
 from taxii_fed.core.derive.required import REFUSED_CUTS, still_complete
-from taxii_fed.core.levels import Level
-from taxii_fed.core.selectors import Path, resolve
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.stix.selectors import Path, resolve
 
 PROPERTY_MARKING = "property-marking"
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from taxii_fed.core.derive.cutting import CutError, Json, cut, leaves
 from taxii_fed.core.derive.required import still_complete
-from taxii_fed.core.facts import references_of
-from taxii_fed.core.selectors import Path
+from taxii_fed.core.stix.facts import references_of
+from taxii_fed.core.stix.selectors import Path
 
 REFERENCE_WITHHELD = "reference-withheld"
 UNTRANSFORMABLE = "untransformable"

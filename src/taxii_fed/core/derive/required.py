@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxii_fed.core.facts import OBSERVABLE_TYPES
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES
 
 Json = dict[str, Any]
 

@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from taxii_fed.core.audience import audience_of
 from taxii_fed.core.errors import NotFoundError
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.markings import unknown
-from taxii_fed.core.results import Result
-from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
-from taxii_fed.core.sharing import Reason
+from taxii_fed.core.rules.audience import audience_of
+from taxii_fed.core.rules.judge import Reason
+from taxii_fed.core.rules.markings import unknown
+from taxii_fed.core.rules.model import CollectionTerms, InForce, from_doc
+from taxii_fed.core.views.results import Result
 from taxii_fed.ports import Clock, Consent, DoorEvent, Entry, Quarantined, Reader, Store
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.views.apart import kept_back

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from taxii_fed.core.door import Ruling
+from taxii_fed.core.rules.door import Ruling
 from taxii_fed.ports import DoorEvent, Entry, Reader, Store, Version
 from taxii_fed.services.federation.subscriptions import STATE
 from taxii_fed.services.inforce import InForceCache

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from taxii_fed.core.audience import Reach, audience_of
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.rules import CollectionTerms, InForce, Party, Share, To
+from taxii_fed.core.rules.audience import Reach, audience_of
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party, Share, To
 from taxii_fed.ports import Clock, Entry, Reader, Store
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.views.settle import GROUPING

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxii_fed.core.errors import PeerAnswerError, PeerRefusedError
-from taxii_fed.core.pull import Request
-from taxii_fed.core.remote import Carried, ManifestPage, ObjectPage, version_instant
-from taxii_fed.core.stix import Received
+from taxii_fed.core.federation.pull import Request
+from taxii_fed.core.federation.remote import Carried, ManifestPage, ObjectPage, version_instant
+from taxii_fed.core.stix.envelopes import Received
 from taxii_fed.ports import PeerClient
 from taxii_fed.services.intake.arrivals import Offered
 

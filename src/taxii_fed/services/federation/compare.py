@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from taxii_fed.core import pull as pulls
 from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerOverloadedError, PeerRefusedError
-from taxii_fed.core.pull import Pull, Request
-from taxii_fed.core.reconcile import Listing
-from taxii_fed.core.remote import ManifestPage, ObjectPage, version_instant
+from taxii_fed.core.federation import pull as pulls
+from taxii_fed.core.federation.pull import Pull, Request
+from taxii_fed.core.federation.reconcile import Listing
+from taxii_fed.core.federation.remote import ManifestPage, ObjectPage, version_instant
 from taxii_fed.ports import Writer
 from taxii_fed.services.federation.carried import IDS_AT_ONCE, join
 from taxii_fed.services.federation.federate import ALONE, SLICE, Federation, Run, Watch, recorded

@@ -2,7 +2,7 @@
 
 A pull goes page by page. A page is offered at the door, which makes it durable; then the place moves, in the state of the subscription.
 What happens between the two, or to the worker, at worst offers a page twice, and that changes nothing (I4, I5). How to read a server of
-any make to its end is `core.pull`; when to come again is `core.backoff`; what the manifest tells is `services.federation.compare`.
+any make to its end is `core.federation.pull`; when to come again is `core.federation.backoff`; what the manifest tells is `compare`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from taxii_fed.core import pull as pulls
-from taxii_fed.core.door import Ruling
 from taxii_fed.core.errors import PeerAnswerError, PeerError, PeerQuotaError, StoreError
-from taxii_fed.core.pull import Pull, Request
-from taxii_fed.core.remote import version_instant
-from taxii_fed.core.rules import CollectionTerms
+from taxii_fed.core.federation import pull as pulls
+from taxii_fed.core.federation.pull import Pull, Request
+from taxii_fed.core.federation.remote import version_instant
+from taxii_fed.core.rules.door import Ruling
+from taxii_fed.core.rules.model import CollectionTerms
 from taxii_fed.ports import Clock, PeerClient, Store
 from taxii_fed.services.federation.carried import Joined, join
 from taxii_fed.services.federation.leased import LEASE_SECONDS, Leased, TakenOverError, leasing

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from taxii_fed.core.backoff import Health, Outcome, after
 from taxii_fed.core.errors import (
     PeerBusyError,
     PeerError,
@@ -19,6 +18,7 @@ from taxii_fed.core.errors import (
     PeerRefusedError,
     StoreUnavailableError,
 )
+from taxii_fed.core.federation.backoff import Health, Outcome, after
 from taxii_fed.ports import Clock, Lease, Store, Writer
 from taxii_fed.services.federation.subscriptions import PeerPlan, State, Subscription, change, keep, load
 from taxii_fed.services.leases import take

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
-from taxii_fed.core.door import Ruling
-from taxii_fed.core.reconcile import Listed, missing
-from taxii_fed.core.remote import ManifestPage, version_instant
-from taxii_fed.core.rules import CollectionTerms
+from taxii_fed.core.federation.reconcile import Listed, missing
+from taxii_fed.core.federation.remote import ManifestPage, version_instant
+from taxii_fed.core.rules.door import Ruling
+from taxii_fed.core.rules.model import CollectionTerms
 from taxii_fed.ports import Offer, Reader, Store, Version
 from taxii_fed.services.intake.ingest import Giver
 

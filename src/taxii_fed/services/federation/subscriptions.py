@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from taxii_fed.core.backoff import Health
-from taxii_fed.core.door import PeerTerms
 from taxii_fed.core.errors import NotFoundError
-from taxii_fed.core.pull import Pull
-from taxii_fed.core.reconcile import Guard
-from taxii_fed.core.rules import from_doc, to_doc
+from taxii_fed.core.federation.backoff import Health
+from taxii_fed.core.federation.pull import Pull
+from taxii_fed.core.federation.reconcile import Guard
+from taxii_fed.core.rules.door import PeerTerms
+from taxii_fed.core.rules.model import from_doc, to_doc
 from taxii_fed.ports import Clock, Reader, Store, Writer
 
 STATE = "subscription"

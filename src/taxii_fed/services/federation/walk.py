@@ -1,8 +1,7 @@
-"""Reading a list of a peer to its end: `core.pull` with the recovery from failed requests."""
+"""Reading a list of a peer to its end: `core.federation.pull` with the recovery from failed requests."""
 
 from __future__ import annotations
 
-from taxii_fed.core import pull as pulls
 from taxii_fed.core.errors import (
     PeerAnswerError,
     PeerError,
@@ -10,7 +9,8 @@ from taxii_fed.core.errors import (
     PeerRefusedError,
     PeerUnreachableError,
 )
-from taxii_fed.core.pull import Pull, Request, Seen
+from taxii_fed.core.federation import pull as pulls
+from taxii_fed.core.federation.pull import Pull, Request, Seen
 
 MOST_OBJECTS = 5_000_000
 """Objects or entries that one walk may bring. A server with more to say at one go says it without end."""

@@ -10,19 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.checks import check_strict
 from taxii_fed.core.derive import observable_id
-from taxii_fed.core.door import KnownHere, PeerTerms, Ruling, home_of, marked_level, overlay, rule
 from taxii_fed.core.errors import NotFoundError
-from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of, uses_of
 from taxii_fed.core.keys import Keys, erased_id
-from taxii_fed.core.levels import Level
-from taxii_fed.core.results import Candidate
-from taxii_fed.core.rules import CollectionTerms, InForce, Party
-from taxii_fed.core.stix import Received
+from taxii_fed.core.rules.door import KnownHere, PeerTerms, Ruling, home_of, marked_level, overlay, rule
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.checks import check_strict
+from taxii_fed.core.stix.envelopes import Received
+from taxii_fed.core.stix.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of, uses_of
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.timestamps import EPOCH_VERSION
+from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import Clock, DoorEvent, Known, NewVersion, Offer, Quarantined, Reader, Writer
 from taxii_fed.services import vouching
 from taxii_fed.services.inforce import InForceCache

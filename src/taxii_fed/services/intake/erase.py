@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from taxii_fed.core.errors import NotFoundError, RefusedError
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.rules import InForce
+from taxii_fed.core.rules.model import InForce
 from taxii_fed.ports import Clock, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.intake.ingest import Ingest

@@ -12,16 +12,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.door import PeerTerms, Ruling
 from taxii_fed.core.errors import ForbiddenError, NotFoundError
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Use, facts_of, uses_of
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.query import VersionMatch
-from taxii_fed.core.resources import status_key
-from taxii_fed.core.rules import CollectionTerms, Party
-from taxii_fed.core.stix import Received, read_envelope
+from taxii_fed.core.rules.door import PeerTerms, Ruling
+from taxii_fed.core.rules.model import CollectionTerms, Party
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.envelopes import Received, read_envelope
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, Facts, Use, facts_of, uses_of
+from taxii_fed.core.taxii.query import VersionMatch
+from taxii_fed.core.taxii.resources import status_key
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
 from taxii_fed.ports import Clock, DoorEvent, Reader, Store, Version, Writer
 from taxii_fed.services import vouching

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.door import home_of
 from taxii_fed.core.errors import NotFoundError, RefusedError
-from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.rules import CollectionTerms, InForce
-from taxii_fed.core.stix import read_envelope
+from taxii_fed.core.rules.door import home_of
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.stix.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of
 from taxii_fed.core.timestamps import EPOCH_VERSION
 from taxii_fed.ports import Clock, DoorEvent, Known, Offer, Quarantined, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id

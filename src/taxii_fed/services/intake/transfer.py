@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from taxii_fed.core.door import Ruling
 from taxii_fed.core.errors import BadRequestError
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
-from taxii_fed.core.rules import CollectionTerms, Party
-from taxii_fed.core.splitting import split_objects
-from taxii_fed.core.stix import Received, read_envelope, why_no_json
+from taxii_fed.core.rules.door import Ruling
+from taxii_fed.core.rules.model import CollectionTerms, Party
+from taxii_fed.core.stix.envelopes import Received, read_envelope, why_no_json
+from taxii_fed.core.stix.splitting import split_objects
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.ports import Store
 from taxii_fed.services.intake.ingest import Ingest
 
@@ -48,7 +48,7 @@ class Transfer:
     def bring(self, party: Party, collection: CollectionTerms, chunks: Iterable[bytes]) -> Iterator[list[Outcome]]:
         """Take in a file as published by ``party``, a batch at a time; what was yielded is durable.
 
-        Raises `BadRequestError` at the first byte that fits no form of file (`core.splitting`), once what came before was yielded.
+        Raises `BadRequestError` at the first byte that fits no form of file (`core.stix.splitting`), once what came before was yielded.
         """
         index = 0
         for batch in _batches(split_objects(chunks)):

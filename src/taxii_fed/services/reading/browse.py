@@ -13,11 +13,11 @@ from typing import TypeVar
 import orjson
 
 from taxii_fed.core.errors import ForbiddenError, NotFoundError, StoreUnavailableError
-from taxii_fed.core.levels import tlp_definition
-from taxii_fed.core.paging import Cursors, Position, dates_of_nothing
-from taxii_fed.core.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, matches
-from taxii_fed.core.resources import status_key
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix.levels import tlp_definition
+from taxii_fed.core.taxii.paging import Cursors, Position, dates_of_nothing
+from taxii_fed.core.taxii.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, matches
+from taxii_fed.core.taxii.resources import status_key
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.ports import Clock, Contents, Reader, Row, Store, View
 from taxii_fed.services.inforce import InForceCache

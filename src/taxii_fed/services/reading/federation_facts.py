@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.door import WITHDRAWN_LABEL, marked_level
-from taxii_fed.core.facts import facts_of
-from taxii_fed.core.markings import strictest
-from taxii_fed.core.remote import FED_PROPERTY, Carried
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.federation.remote import FED_PROPERTY, Carried
+from taxii_fed.core.rules.door import WITHDRAWN_LABEL, marked_level
+from taxii_fed.core.rules.markings import strictest
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.facts import facts_of
 from taxii_fed.ports import Reader, Row, Version
 from taxii_fed.services.inforce import InForceCache
 

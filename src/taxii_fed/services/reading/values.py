@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taxii_fed.core.rules import CollectionTerms, Party
+from taxii_fed.core.rules.model import CollectionTerms, Party
 from taxii_fed.ports import Reader, Row
 
 Json = dict[str, Any]

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from taxii_fed.core.errors import RefusedError, StoreUnavailableError
-from taxii_fed.core.facts import Json
-from taxii_fed.core.rules import InForce, from_doc, to_doc
+from taxii_fed.core.rules.model import InForce, from_doc, to_doc
+from taxii_fed.core.stix.facts import Json
 from taxii_fed.ports import Clock, Lease, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.leases import owner, take

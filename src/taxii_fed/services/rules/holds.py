@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from taxii_fed.core.audience import Audience, audience_of
 from taxii_fed.core.errors import NotFoundError, RefusedError
-from taxii_fed.core.results import Candidate
-from taxii_fed.core.rules import CollectionTerms, Hold, InForce, What
-from taxii_fed.core.sharing import Judge, Outcome
+from taxii_fed.core.rules.audience import Audience, audience_of
+from taxii_fed.core.rules.judge import Judge, Outcome
+from taxii_fed.core.rules.model import CollectionTerms, Hold, InForce, What
 from taxii_fed.core.timestamps import parse_rfc3339
+from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import Clock, Reader, Store, Version
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.views import approvals

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from taxii_fed.core.audience import Audience, audience_of
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.rules.audience import Audience, audience_of
+from taxii_fed.core.rules.model import CollectionTerms, InForce
 from taxii_fed.ports import Writer
 from taxii_fed.services.views.settle import refresh_wakes
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from taxii_fed.core.audience import audience_of
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.rules.audience import audience_of
+from taxii_fed.core.rules.model import CollectionTerms, InForce
 from taxii_fed.ports import Change, Clock, Store
 from taxii_fed.services.inforce import collection_by_id, same_for_all
 from taxii_fed.services.views.settle import copy_documents, grouped_at

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.results import Result
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.rules.audience import NOBODY, Audience, audience_of
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.views.results import Result
 from taxii_fed.ports import Clock, Entry, Reader, Store
 from taxii_fed.services.inforce import InForceCache, same_for_all
 from taxii_fed.services.views.settle import grouped_at

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from taxii_fed.core.audience import NOBODY, audience_of
-from taxii_fed.core.facts import LOCAL
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.rules.audience import NOBODY, audience_of
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix.facts import LOCAL
 from taxii_fed.ports import Reader
 from taxii_fed.services import vouching
 from taxii_fed.services.inforce import collection_by_id, same_meanings

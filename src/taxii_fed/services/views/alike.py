@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.bearing import Words, bearing, names_of, words_of
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.bearing import Words, bearing, names_of, words_of
 from taxii_fed.ports import View
 from taxii_fed.services.views.growing import leans_on_others
 from taxii_fed.services.views.loaded import Loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from taxii_fed.core.door import Ruling
+from taxii_fed.core.rules.door import Ruling
 from taxii_fed.ports import Reader
 
 

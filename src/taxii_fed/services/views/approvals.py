@@ -10,7 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection
 
-from taxii_fed.core.sharing import Approval
+from taxii_fed.core.rules.judge import Approval
 from taxii_fed.ports import Reader, Writer
 
 _OVER = "approval-over"

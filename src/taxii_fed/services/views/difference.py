@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Json
-from taxii_fed.core.levels import TLP_LEVELS
-from taxii_fed.core.markings import strictest
-from taxii_fed.core.query import Rank, ranks
-from taxii_fed.core.results import Result
+from taxii_fed.core.rules.markings import strictest
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, Json
+from taxii_fed.core.stix.levels import TLP_LEVELS
+from taxii_fed.core.taxii.query import Rank, ranks
 from taxii_fed.core.timestamps import EPOCH_VERSION, format_stix
+from taxii_fed.core.views.results import Result
 from taxii_fed.ports import Change, Entry, Opening, Reader, View, Writer
 
 RENEWED = "newest-again"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.facts import Use
-from taxii_fed.core.levels import TLP_LEVELS
-from taxii_fed.core.results import Candidate
-from taxii_fed.core.sharing import Outcome
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.judge import Outcome
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.stix.levels import TLP_LEVELS
+from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import Entry, View, Writer
 from taxii_fed.services.views.judges import Judges
 from taxii_fed.services.views.loaded import Loaded

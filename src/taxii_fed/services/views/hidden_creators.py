@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.facts import Facts, Use
-from taxii_fed.core.results import Candidate
-from taxii_fed.core.sharing import Judge
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.judge import Judge
+from taxii_fed.core.stix.facts import Facts, Use
+from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import View
 from taxii_fed.services.views.judges import Judges
 from taxii_fed.services.views.loaded import Loaded

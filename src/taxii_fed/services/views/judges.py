@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.sharing import Approval, Judge, Outcome
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.judge import Approval, Judge, Outcome
 from taxii_fed.ports import View
 from taxii_fed.services.views import approvals
 from taxii_fed.services.views.apart import kept_back

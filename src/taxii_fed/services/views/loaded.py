@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.facts import Json, facts_of
-from taxii_fed.core.levels import TLP_LEVELS
-from taxii_fed.core.markings import Meanings
-from taxii_fed.core.results import Candidate
-from taxii_fed.core.rules import CollectionTerms, InForce
-from taxii_fed.core.sharing import Memory
+from taxii_fed.core.rules.judge import Memory
+from taxii_fed.core.rules.markings import Meanings
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.facts import Json, facts_of
+from taxii_fed.core.stix.levels import TLP_LEVELS
+from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import Reader, Version
 from taxii_fed.services import vouching
 

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.door import WITHDRAWN_LABEL
-from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.levels import TLP2_IDS, TLP_LEVELS
-from taxii_fed.core.query import Rank
+from taxii_fed.core.rules.door import WITHDRAWN_LABEL
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.facts import Json
+from taxii_fed.core.stix.levels import TLP2_IDS, TLP_LEVELS
+from taxii_fed.core.taxii.query import Rank
 from taxii_fed.core.timestamps import format_stix, parse_stix
 from taxii_fed.ports import Change, Entry, Opening, View, Writer
 

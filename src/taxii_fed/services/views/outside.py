@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.facts import Use
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.results import ABSENT, UNSEEN, Face, Kind
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.views.results import ABSENT, UNSEEN, Face, Kind
 from taxii_fed.ports import View
 from taxii_fed.services.views.apart import kept_back
 from taxii_fed.services.views.loaded import Loaded

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Use, uses_of
-from taxii_fed.core.results import ABSENT, UNSEEN, Candidate, Face, Kind, Result
-from taxii_fed.core.sharing import Judge, Outcome, Reason, Verdict
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.judge import Judge, Outcome, Reason, Verdict
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, Facts, Use, uses_of
+from taxii_fed.core.views.results import ABSENT, UNSEEN, Candidate, Face, Kind, Result
 from taxii_fed.ports import View
 from taxii_fed.services.views.growing import leans_on_others
 from taxii_fed.services.views.judges import Judges

@@ -1,6 +1,6 @@
 """The objects of a collection whose answer may change, judged together for one view after the other.
 
-`growing` finds them, `outside` reads what they refer to and leave alone, `plain` judges the bulk, `core.closure` the rest.
+`growing` finds them, `outside` reads what they refer to and leave alone, `plain` judges the bulk, `core.views.closure` the rest.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.closure import close
-from taxii_fed.core.copies import AudienceCopier, Workshop
-from taxii_fed.core.facts import Use
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.results import UNSEEN, Face, Result
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.views.closure import close
+from taxii_fed.core.views.copies import AudienceCopier, Workshop
+from taxii_fed.core.views.results import UNSEEN, Face, Result
 from taxii_fed.ports import View, Writer
 from taxii_fed.services.views.alike import Alike, alike
 from taxii_fed.services.views.difference import CHANGED
@@ -104,7 +104,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """`core.closure.Surroundings` for one view and audience: what is plain in the region, and what lies outside."""
+    """`core.views.closure.Surroundings` for one view and audience: what is plain in the region, and what lies outside."""
 
     view: View
     audience: Audience

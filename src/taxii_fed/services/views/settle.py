@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taxii_fed.core.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.results import Candidate, Result
-from taxii_fed.core.rules import CollectionTerms, InForce, from_doc
-from taxii_fed.core.sharing import Memory
+from taxii_fed.core.rules.audience import NOBODY, Audience, audience_of
+from taxii_fed.core.rules.judge import Memory
+from taxii_fed.core.rules.model import CollectionTerms, InForce, from_doc
+from taxii_fed.core.views.results import Candidate, Result
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.views.alike import Alike
@@ -31,7 +31,7 @@ TRANSITION = "transition"
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What follows from rules alone: audiences by party, as far as they were asked for, and verdicts that last (`core.sharing.Judge`)."""
+    """What follows from rules alone: audiences by party, as far as they were asked for, and verdicts that last (`core.rules.judge`)."""
 
     in_force: InForce
     at: int

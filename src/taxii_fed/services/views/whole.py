@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from taxii_fed.core import jsontext
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.facts import OBSERVABLE_TYPES
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.query import Rank, ranks
-from taxii_fed.core.results import Result
-from taxii_fed.core.rules import CollectionTerms, InForce
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.model import CollectionTerms, InForce
+from taxii_fed.core.stix import jsontext
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES
+from taxii_fed.core.taxii.query import Rank, ranks
+from taxii_fed.core.views.results import Result
 from taxii_fed.ports import Entry, Reader, View
 from taxii_fed.services.views.difference import preference_of
 from taxii_fed.services.views.loaded import Loaded

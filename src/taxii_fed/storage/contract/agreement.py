@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, select
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, select
 from taxii_fed.ports import Entry, Reader
 from taxii_fed.storage.contract.builders import COLLECTION, ELSEWHERE, ManualClock, StoreFactory, object_id
 from taxii_fed.storage.contract.model import Model, ModelEntry, hashed

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.query import Rank
+from taxii_fed.core.stix.facts import Provenance, Use
+from taxii_fed.core.taxii.query import Rank
 from taxii_fed.ports import Change, Clock, NewVersion, Opening, Quarantined, Store, Writer
 
 START = 1_767_225_600_000_000

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery
 from taxii_fed.ports import Change, DoorEvent, Entry, Offer, Reader
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

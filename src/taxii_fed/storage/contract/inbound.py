@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.facts import Provenance, Use
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import Change, Known, NewVersion, Offer, Reader, Version
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ALL_VERSIONS, ObjectQuery, Rank, VersionMatch
 from taxii_fed.ports import Change, Entry, Store
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

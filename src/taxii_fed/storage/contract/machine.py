@@ -10,7 +10,7 @@ from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from taxii_fed.core.query import Rank
+from taxii_fed.core.taxii.query import Rank
 from taxii_fed.ports import Change, Lease, NewVersion, Offer, Opening, Quarantined, Writer
 from taxii_fed.storage.contract.agreement import COLLECTIONS, COPIES, GIVERS, IDS, MARKS, PARTIES, Agreement
 from taxii_fed.storage.contract.builders import StoreFactory, derived, new_version, opening, quarantined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from taxii_fed.core.query import Listed, Rank
+from taxii_fed.core.taxii.query import Listed, Rank
 from taxii_fed.ports import LEAD_MS, Json, Lease, NewVersion, Offer, Opening, Quarantined
 
 
@@ -43,7 +43,7 @@ class ModelView:
     entries: dict[int, ModelEntry] = field(default_factory=dict)
 
     def listed(self) -> list[Listed]:
-        """Return what the reference `core.query.select` looks at."""
+        """Return what the reference `core.taxii.query.select` looks at."""
         return [
             Listed(date, each.id, each.type, each.version, each.spec_version, each.rank)
             for date, each in self.entries.items()

@@ -1,4 +1,4 @@
-"""Pages of a view mean what `core.query` says they mean."""
+"""Pages of a view mean what `core.taxii.query` says they mean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, VersionMatch, select
+from taxii_fed.core.taxii.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, VersionMatch, select
 from taxii_fed.ports import Change, Contents, Opening, Page, Row, Store
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

@@ -9,7 +9,7 @@ from subprocess import Popen
 
 import pytest
 
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Store
 from taxii_fed.storage.contract.builders import COLLECTION, StoreFactory, object_id
 from taxii_fed.storage.contract.workers import COUNTER, DONE, SystemClock, start, worker

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import LEAD_MS, Change, Reader, Store
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

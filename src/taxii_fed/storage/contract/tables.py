@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import Applied, DoorEvent, Place, Read, Store
 from taxii_fed.storage.contract.builders import (
     COLLECTION,

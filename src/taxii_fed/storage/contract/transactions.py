@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taxii_fed.core.errors import StoreError
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Change, Offer
 from taxii_fed.storage import open_store
 from taxii_fed.storage.contract.builders import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Contents, Entry, Page
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.pages import read_contents, read_page
@@ -21,7 +21,7 @@ class EntryReader:
     _tables: Tables
 
     def page(self, view: int, query: ObjectQuery, *, bodies: bool = True) -> Page:
-        """Return the page that `core.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
+        """Return the page that `core.taxii.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
         return read_page(self._tables, view, query, bodies=bodies)
 
     def contents(self, view: int, query: ObjectQuery) -> Contents:

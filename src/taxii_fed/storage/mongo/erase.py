@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import orjson
 from pymongo import UpdateOne
 
-from taxii_fed.core.facts import Use
+from taxii_fed.core.stix.facts import Use
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.counters import Counters
 from taxii_fed.storage.mongo.entries import edge_of

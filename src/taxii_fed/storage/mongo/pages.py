@@ -3,14 +3,14 @@
 The plain poll is one range of ``listed``. Filters on rank or type are several ranges of ``by_standing`` or ``by_type``, which MongoDB
 merges in order; where there would be too many, types are looked at entry by entry. A filter on ids looks at the entries of those ids.
 Entries of given instants come beside them, from ``by_version``. The indexes are named outright, so that the plan of a request does not
-hang on statistics. `core.query.select` says what comes out.
+hang on statistics. `core.taxii.query.select` says what comes out.
 """
 
 from __future__ import annotations
 
 from typing import cast
 
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Contents, Page
 from taxii_fed.ports import Row as PageRow
 from taxii_fed.storage.mongo.connection import Row

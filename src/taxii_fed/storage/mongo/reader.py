@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Place, Quarantined, Read, View
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.entries import EntryReader

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from taxii_fed.core.query import Listed, ObjectQuery, Rank, VersionMatch, matches
+from taxii_fed.core.taxii.query import Listed, ObjectQuery, Rank, VersionMatch, matches
 
 _SHOWN = _UNVERSIONED = 8
 PLAIN_POLL = ObjectQuery().versions

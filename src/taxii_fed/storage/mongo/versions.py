@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.facts import Provenance, Use
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import Known, Offer, Tail, Version
 from taxii_fed.storage.mongo.connection import Row
 from taxii_fed.storage.mongo.entries import edge_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from taxii_fed.core.facts import Use
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.stix.facts import Use
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Contents, Entry, Page
 from taxii_fed.storage.sqlite.names import Names, as_json
 from taxii_fed.storage.sqlite.pages import read_contents, read_page
@@ -80,7 +80,7 @@ class EntryReader:
     _names: Names
 
     def page(self, view: int, query: ObjectQuery, *, bodies: bool = True) -> Page:
-        """Return the page that `core.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
+        """Return the page that `core.taxii.query.select` describes, cut further by ``max_bytes`` when ``bodies``."""
         return read_page(self._db, view, query, bodies=bodies)
 
     def contents(self, view: int, query: ObjectQuery) -> Contents:

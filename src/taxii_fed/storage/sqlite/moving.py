@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from taxii_fed.core.facts import Use
+from taxii_fed.core.stix.facts import Use
 from taxii_fed.ports import LEAD_MS, MOVED, MOVING, PLACE, Entry, Json
 from taxii_fed.storage.sqlite.entries import ENTRY_COLUMNS, EntryReader
 from taxii_fed.storage.sqlite.names import Counters, Names, NewNames, WordCache

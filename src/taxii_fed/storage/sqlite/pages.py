@@ -3,7 +3,7 @@
 Four ways lead to a page. The plain poll is one range of ``entry_listed``; all versions,
 which peers pull, are that and one of ``entry_older``. Filters on rank, edition or type make several ranges,
 one for each standing (and type), which a recursive query merges in order: it keeps the head of each range in a queue and replaces
-the one that it takes out. A filter on ids looks at the entries of those ids. `core.query.select` says what comes out.
+the one that it takes out. A filter on ids looks at the entries of those ids. `core.taxii.query.select` says what comes out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import cast
 
 import orjson
 
-from taxii_fed.core.query import ObjectQuery
+from taxii_fed.core.taxii.query import ObjectQuery
 from taxii_fed.ports import Contents, Page, Row
 from taxii_fed.storage.sqlite.names import as_json
 from taxii_fed.storage.sqlite.traits import EVERY_VERSION, LISTED, wanted_mask

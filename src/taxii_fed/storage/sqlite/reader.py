@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import orjson
 
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import Applied, Consent, DoorEvent, Json, Lease, Place, Quarantined, Read, View
 from taxii_fed.storage.sqlite.entries import EntryReader
 from taxii_fed.storage.sqlite.names import Names, as_json

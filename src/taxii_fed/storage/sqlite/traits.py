@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from taxii_fed.core.query import ObjectQuery, Rank, VersionMatch
+from taxii_fed.core.taxii.query import ObjectQuery, Rank, VersionMatch
 
 _NEWEST, _OLDEST, _TOP, _UNVERSIONED, _SHOWN, _DERIVED = 1, 2, 4, 8, 16, 32
 _EDITION_SHIFT = 6

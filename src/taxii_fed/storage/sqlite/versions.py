@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import orjson
 
-from taxii_fed.core.facts import Provenance, Use
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.facts import Provenance, Use
+from taxii_fed.core.stix.levels import Level
 from taxii_fed.ports import Known, Offer, Tail, Version
 from taxii_fed.storage.sqlite.names import Names, as_json
 

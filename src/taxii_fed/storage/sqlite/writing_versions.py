@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import orjson
 
-from taxii_fed.core.facts import Provenance
+from taxii_fed.core.stix.facts import Provenance
 from taxii_fed.ports import NewVersion, Offer
 from taxii_fed.storage.sqlite.names import Counters, NewNames, as_json
 

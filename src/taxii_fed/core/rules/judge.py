@@ -1,7 +1,7 @@
 """What the rules of an audience say about one version: up to step 5 of the sharing model's evaluation.
 
 Rules held here: default deny; shares are OR-ed, vetoes and holds AND-ed; own and relayed ceilings; unmarked and unknown markings;
-custom types; dated rules; approvals. Left to others: edits (`core.derive`), the newest-version rule and references (`closure`).
+custom types; dated rules; approvals. Left to others: edits (`core.derive`), the newest-version rule and references (`core.views.closure`).
 Answers conventions 1 to 6, 14 and 16 of the scenarios, and I6 and I9.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from taxii_fed.core.audience import Audience, lies_in
-from taxii_fed.core.facts import LOCAL, Facts
-from taxii_fed.core.levels import TLP_LEVELS, Level
-from taxii_fed.core.markings import Meanings, effective
-from taxii_fed.core.rules import Change, Hold, InForce, Share, What
+from taxii_fed.core.rules.audience import Audience, lies_in
+from taxii_fed.core.rules.markings import Meanings, effective
+from taxii_fed.core.rules.model import Change, Hold, InForce, Share, What
+from taxii_fed.core.stix.facts import LOCAL, Facts
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 
 
 class Outcome(StrEnum):

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from taxii_fed.core.levels import Level, parse_level
-from taxii_fed.core.pull import Seen
-from taxii_fed.core.reconcile import Listed
-from taxii_fed.core.stix import Received
+from taxii_fed.core.federation.pull import Seen
+from taxii_fed.core.federation.reconcile import Listed
+from taxii_fed.core.stix.envelopes import Received
+from taxii_fed.core.stix.levels import Level, parse_level
 from taxii_fed.core.timestamps import parse_stix
 
 FED_HEADER = "X-Taxii-Fed"
@@ -98,7 +98,7 @@ class ObjectPage:
     fed: bool = False
 
     def seen(self) -> Seen:
-        """Return what `core.pull` looks at."""
+        """Return what `core.federation.pull` looks at."""
         content = content_digest(f"{each.id} {each.version_text}".encode() if each.id else each.raw for each in self.objects)
         return Seen(count=len(self.objects), content=content, more=self.more, next=self.next, first=self.first, last=self.last)
 
@@ -120,7 +120,7 @@ class ManifestPage:
     last: int | None = None
 
     def seen(self) -> Seen:
-        """Return what `core.pull` looks at. Entries say when they were added, so they count where headers are missing."""
+        """Return what `core.federation.pull` looks at. Entries say when they were added, so they count where headers are missing."""
         dates = [entry.date_added for entry in self.entries if entry.date_added is not None]
         return Seen(
             count=len(self.entries) + self.broken,

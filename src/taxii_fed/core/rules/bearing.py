@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, fields
 
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.facts import Facts
-from taxii_fed.core.rules import Hold, Names, Never, Rule, Share, What
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.model import Hold, Names, Never, Rule, Share, What
+from taxii_fed.core.stix.facts import Facts
 
 _APART = {"name", "to", "collections", "what", "from_at"}
 """Terms of a rule that say whom it reaches, or that are looked at by themselves."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts
-from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, Facts
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 
 WITHDRAWN_LABEL = "withdrawn"
 

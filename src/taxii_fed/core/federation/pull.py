@@ -9,9 +9,9 @@ C-3.5-01, C-3.5-02, C-3.7-01). What is measured of real servers decides here, no
 - ``more`` without ``next``: on from the last date, one microsecond earlier, since entries that share that date may be cut in two.
 - A page with the content of an earlier one ends the pull, or makes it go on by date; a page without objects ends it.
 - Date headers prove nothing. They move the watermark, from before which the next pull asks again (``overlap``), and what still lies
-  behind it is found by comparing manifests (`core.reconcile`). ``doubt`` says that such a comparison should come soon.
+  behind it is found by comparing manifests (`core.federation.reconcile`). ``doubt`` says that such a comparison should come soon.
 
-A `Pull` is the place of `services.federation.federate`: it is stored after each page, by `core.rules.to_doc`.
+A `Pull` is the place of `services.federation.federate`: it is stored after each page, by `core.rules.model.to_doc`.
 """
 
 from __future__ import annotations

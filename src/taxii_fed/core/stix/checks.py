@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from taxii_fed.core.facts import OBSERVABLE_TYPES, STIX_TYPES
-from taxii_fed.core.levels import TLP_LEVELS, told_level
-from taxii_fed.core.selectors import MAX_SELECTOR, resolve
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, STIX_TYPES
+from taxii_fed.core.stix.levels import TLP_LEVELS, told_level
+from taxii_fed.core.stix.selectors import MAX_SELECTOR, resolve
 from taxii_fed.core.timestamps import parse_stix
 
 MAX_DEPTH = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from taxii_fed.core.facts import Facts, Json
+from taxii_fed.core.stix.facts import Facts, Json
 
 
 class Kind(Enum):
@@ -45,7 +45,7 @@ class Result:
     """What one version comes to. ``content`` is None where the original goes out; ``because`` names the reference that decided.
 
     ``changes`` names the change rules that edited it, or that asked for what can't be done surely.
-    ``source`` is set in the result of a link: the id of the object whose copy it links (`core.links`); its ``key`` is then negative.
+    ``source`` is set in the result of a link: the id of the object whose copy it links (`core.views.links`); its ``key`` is then negative.
     """
 
     key: int

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from taxii_fed.core import derive
-from taxii_fed.core.audience import Audience
-from taxii_fed.core.closure import Copy
 from taxii_fed.core.derive import Edited, Edits
-from taxii_fed.core.facts import LOCAL, OBSERVABLE_TYPES, Json
-from taxii_fed.core.jsontext import dumps
 from taxii_fed.core.keys import Keys
-from taxii_fed.core.levels import Level
-from taxii_fed.core.links import link_of
-from taxii_fed.core.markings import Meanings, Word
-from taxii_fed.core.results import Candidate
-from taxii_fed.core.rules import Change
-from taxii_fed.core.sharing import Reason, Verdict
+from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.rules.judge import Reason, Verdict
+from taxii_fed.core.rules.markings import Meanings, Word
+from taxii_fed.core.rules.model import Change
+from taxii_fed.core.stix.facts import LOCAL, OBSERVABLE_TYPES, Json
+from taxii_fed.core.stix.jsontext import dumps
+from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.views.closure import Copy
+from taxii_fed.core.views.links import link_of
+from taxii_fed.core.views.results import Candidate
 
 
 @dataclass(frozen=True, slots=True, eq=False)

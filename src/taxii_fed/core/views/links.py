@@ -5,8 +5,8 @@ It hands out the source's id, so it is off unless every change rule that made th
 
 from __future__ import annotations
 
-from taxii_fed.core.facts import Json
 from taxii_fed.core.keys import Keys
+from taxii_fed.core.stix.facts import Json
 
 LINKED = "derived-from"
 """What the ledger says of such an entry."""

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from taxii_fed.core.rules import Change, Hold, InForce, Names, Never, Party, Rule, Share, To, to_doc
+from taxii_fed.core.rules.model import Change, Hold, InForce, Names, Never, Party, Rule, Share, To, to_doc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

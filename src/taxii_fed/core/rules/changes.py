@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taxii_fed.core.rules import InForce, to_doc
+from taxii_fed.core.rules.model import InForce, to_doc
 from taxii_fed.core.timestamps import format_taxii
 
 _NODE = {each: each for each in ("identity", "organisation", "jurisdiction", "anonymous")} | {"node": "name"}

@@ -15,11 +15,11 @@ from itertools import compress
 from typing import Protocol
 
 from taxii_fed.core.derive import Edited, cut_language
-from taxii_fed.core.facts import OBSERVABLE_TYPES, Facts, Json, Use, facts_of
-from taxii_fed.core.levels import TLP_LEVELS
-from taxii_fed.core.links import LINKED
-from taxii_fed.core.results import ABSENT, Candidate, Face, Kind, Result
-from taxii_fed.core.sharing import Judge, Outcome, Reason, Verdict
+from taxii_fed.core.rules.judge import Judge, Outcome, Reason, Verdict
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES, Facts, Json, Use, facts_of
+from taxii_fed.core.stix.levels import TLP_LEVELS
+from taxii_fed.core.views.links import LINKED
+from taxii_fed.core.views.results import ABSENT, Candidate, Face, Kind, Result
 
 
 class Surroundings(Protocol):

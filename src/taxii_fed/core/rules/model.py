@@ -1,6 +1,6 @@
 """Sharing rules, parties and what is in force, as values (sharing model, sections 2 and 3).
 
-Only data and its JSON form live here. What the rules *mean* is in `sharing` (one version, one class) and `closure` (references).
+Only data and its JSON form live here. What the rules *mean* is in `judge` (one version, one class) and `core.views.closure` (references).
 Times are instants in microseconds; ``until_at`` is exclusive.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache, partial
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from taxii_fed.core.levels import Level
+from taxii_fed.core.stix.levels import Level
 
 Names = tuple[str, ...]
 

@@ -1,7 +1,7 @@
 """A file of STIX objects, cut into the bytes of its objects without being held whole.
 
 Taken are bundles and envelopes (the list in ``objects``), bare lists, and objects one after the other, a line each or not. Only the
-outer levels are read here; whether an object is good JSON, and good STIX, is the business of `core.stix`.
+outer levels are read here; whether an object is good JSON, and good STIX, is the business of `core.stix.envelopes`.
 """
 
 from __future__ import annotations

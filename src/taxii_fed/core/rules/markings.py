@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from taxii_fed.core.facts import Facts
-from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.stix.facts import Facts
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 
 ACS_EXTENSION = "extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce"
 _CLAIMS_TLP = re.compile(r"\btlp\b|traffic[\s_-]*light", re.IGNORECASE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from taxii_fed.core.levels import TLP_LEVELS, Level
+from taxii_fed.core.stix.levels import TLP_LEVELS, Level
 from taxii_fed.core.timestamps import parse_stix
 
 Json = dict[str, Any]
@@ -96,7 +96,7 @@ STIX_TYPES = OBSERVABLE_TYPES | frozenset(
 
 
 def facts_of(obj: Json, provenance: Provenance) -> Facts:
-    """Return the facts of a checked object (`core.stix.check_object` has passed it)."""
+    """Return the facts of a checked object (`core.stix.envelopes.check_object` has passed it)."""
     get = obj.get
     version_text = get("modified") or get("created") or ""
     markings = get("object_marking_refs")

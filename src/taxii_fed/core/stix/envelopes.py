@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from taxii_fed.core.canonical import digest
-from taxii_fed.core.checks import MAX_DEPTH, check_depth, check_object, check_strict, is_id, is_timestamp
 from taxii_fed.core.errors import BadRequestError, PeerAnswerError, TooLargeError, UnprocessableError
+from taxii_fed.core.stix.canonical import digest
+from taxii_fed.core.stix.checks import MAX_DEPTH, check_depth, check_object, check_strict, is_id, is_timestamp
 
 __all__ = [
     "PageRead",
