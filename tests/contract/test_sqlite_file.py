@@ -1,10 +1,14 @@
 """What only a file can get wrong: who may open it, what is left in it, and how it fails."""
 
+import fcntl
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,8 @@ from taxii_fed.storage.contract.builders import (
     quarantined,
 )
 from taxii_fed.storage.sqlite import SqliteStore, connection, log, schema
+from taxii_fed.storage.sqlite import turn as turn_module
+from taxii_fed.storage.sqlite.turn import Turn
 
 
 @pytest.fixture
@@ -445,3 +451,73 @@ def test_a_forked_child_makes_connections_of_its_own(opened):
         add(writer, view, new_version(3))
     with store.read() as reader:
         assert reader.count_live(view) == 3
+
+
+_WAITS = """
+import sys, time
+from pathlib import Path
+from taxii_fed.storage.sqlite.turn import Turn
+with Turn(Path(sys.argv[1])).taken(time.monotonic() + float(sys.argv[2])) as came:
+    print(came, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def _another(path, seconds=60):
+    """A process that waits for the turn, says whether it came, and keeps it until its input ends."""
+    command = [sys.executable, "-c", _WAITS, f"{path}-turn", str(seconds)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _is_wanted(turn):
+    """Return whether somebody waits to come next."""
+    try:
+        fcntl.lockf(turn._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, turn_module._NEXT)
+    except BlockingIOError:
+        return True
+    fcntl.lockf(turn._file, fcntl.LOCK_UN, 1, turn_module._NEXT)
+    return False
+
+
+def test_whoever_waits_for_its_turn_to_write_gets_it_before_the_one_who_just_had_it(path):
+    turn, said = Turn(path.with_name(f"{path.name}-turn")), []
+    deadline = time.monotonic() + 60
+
+    def end_when_it_came():
+        said.append(other.stdout.readline())
+        other.stdin.close()
+
+    with turn.taken(deadline), _another(path) as other:
+        while not _is_wanted(turn):
+            assert other.poll() is None
+        ending = threading.Thread(target=end_when_it_came)
+        ending.start()
+        turn._unlock(turn_module._TURN)
+        with turn.taken(deadline) as again:
+            assert (again, said) == (True, ["True\n"])
+        ending.join()
+    turn.close()
+
+
+def test_a_turn_that_does_not_come_is_an_error_to_try_again(opened, path):
+    store = opened(busy_seconds=0.05)
+    with _another(path) as other:
+        assert other.stdout.readline() == "True\n"
+        with pytest.raises(StoreUnavailableError, match="another writer"), store.write():
+            pass
+        other.kill()
+        other.wait()
+    with store.write():
+        pass
+
+
+def test_without_locks_on_files_writers_go_on(opened, path, monkeypatch):
+    path.with_name(f"{path.name}-turn").mkdir()
+    view = filled(opened(), new_version(1))
+    with opened().read() as reader:
+        assert reader.count_live(view) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from taxii_fed.storage.sqlite.openings import Stamped, note_outlasted
 from taxii_fed.storage.sqlite.reader import SqliteReader
 from taxii_fed.storage.sqlite.reads import merge_reads
 from taxii_fed.storage.sqlite.schema import migrate, require_ours
+from taxii_fed.storage.sqlite.turn import Turn
 from taxii_fed.storage.sqlite.writer import SqliteWriter
 
 
@@ -43,6 +45,7 @@ class SqliteStore:
         self._pool = Pool(self._path, busy_seconds=self._busy_seconds)
         self._writer: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        self._turn = Turn(self._path.with_name(f"{self._path.name}-turn"))
         self._closed = False
 
     def _prepare(self, create: bool) -> None:
@@ -147,8 +150,9 @@ class SqliteStore:
 
     @contextmanager
     def _alone(self) -> Iterator[sqlite3.Connection]:
-        """Give the writing connection of this process to one thread at a time."""
+        """Give the writing connection of this process to one thread at a time, when it is the turn of this process."""
         self._check_process()
+        deadline = time.monotonic() + self._busy_seconds
         if not self._lock.acquire(timeout=self._busy_seconds):
             raise StoreUnavailableError(f"{self._path}: the store is busy with another writer of this process")
         try:
@@ -157,7 +161,10 @@ class SqliteStore:
                     raise StoreError("the store is closed")
                 if self._writer is None:
                     self._writer = connect(self._path, busy_seconds=self._busy_seconds, writes=True)
-                yield self._writer
+                with self._turn.taken(deadline) as came:
+                    if not came:
+                        raise StoreUnavailableError(f"{self._path}: the store is busy with another writer")
+                    yield self._writer
         finally:
             self._lock.release()
 
@@ -256,6 +263,7 @@ class SqliteStore:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+            self._turn.close()
         self._pool.close()
 
 
