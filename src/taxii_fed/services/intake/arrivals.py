@@ -54,18 +54,30 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """An object at the door. ``facts`` is None where it is refused as it stands, ``problem`` says why."""
+class Checked:
+    """An object by itself: ``problem`` says why it is refused as it stands, else ``content`` is the digest of what it says."""
 
     offered: Offered
-    problem: str
-    facts: Facts | None = None
+    problem: str = ""
     content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An object at the door. ``facts`` is None where it is refused as it stands."""
+
+    checked: Checked
+    facts: Facts | None
+
+    @property
+    def offered(self) -> Offered:
+        """The object as its source offers it."""
+        return self.checked.offered
 
     @property
     def received(self) -> Received:
         """The object as it was read."""
-        return self.offered.received
+        return self.checked.offered.received
 
 
 @dataclass(slots=True)
@@ -102,6 +114,20 @@ class _Context:
     apart: dict[str, list[Quarantined]]
 
 
+def check(collection: CollectionTerms, objects: Sequence[Offered]) -> list[Checked]:
+    """Look at objects by themselves, each alone: what takes time and no transaction, so that others can write meanwhile."""
+    return [_checked(collection, each) for each in objects]
+
+
+def _checked(collection: CollectionTerms, offered: Offered) -> Checked:
+    received = offered.received
+    obj = received.value
+    problem = received.problem or (check_strict(obj) if collection.strict and obj is not None else "")
+    if problem or obj is None:
+        return Checked(offered, problem or "not a JSON object")
+    return Checked(offered, content=digest(obj))
+
+
 class Door:
     """Lets in. ``claims``: identity to home (``peer:NAME``), from the peers' ``home_of``."""
 
@@ -113,7 +139,7 @@ class Door:
         self.claims = claims
 
     def take_in(
-        self, writer: Writer, source: Source, collection: CollectionTerms, objects: Sequence[Offered]
+        self, writer: Writer, source: Source, collection: CollectionTerms, objects: Sequence[Checked]
     ) -> list[tuple[Arrival, Ruling]]:
         """Judge what a source brings, store what is let in, settle it, and return the ruling on each object, in their order.
 
@@ -123,20 +149,18 @@ class Door:
         if in_force is None:
             raise NotFoundError("This node has no configuration in force.")
         now = self._clock.now()
-        arrivals = [self._arrival(in_force, source, collection, each) for each in objects]
+        arrivals = [self._arrival(in_force, source, each) for each in objects]
         context = self._context(writer, collection, [each.facts for each in arrivals if each.facts is not None])
         batch = _Batch()
         ruled = [(each, self._admit(in_force, source, collection, each, context, batch, now)) for each in arrivals]
         self._store_batch(writer, in_force, source, collection, batch, context, now)
         return ruled
 
-    def _arrival(self, in_force: InForce, source: Source, collection: CollectionTerms, offered: Offered) -> Arrival:
-        received = offered.received
-        obj = received.value
-        problem = received.problem or (check_strict(obj) if collection.strict and obj is not None else "")
-        if problem or obj is None:
-            return Arrival(offered, problem or "not a JSON object")
-        return Arrival(offered, "", facts_of(obj, self._provenance(in_force, source, obj, offered)), digest(obj))
+    def _arrival(self, in_force: InForce, source: Source, checked: Checked) -> Arrival:
+        obj = checked.offered.received.value
+        if checked.problem or obj is None:
+            return Arrival(checked, None)
+        return Arrival(checked, facts_of(obj, self._provenance(in_force, source, obj, checked.offered)))
 
     def _context(self, reader: Reader, collection: CollectionTerms, arriving: Sequence[Facts]) -> _Context:
         ids = {facts.id for facts in arriving}
@@ -184,7 +208,7 @@ class Door:
         )
         ruling = rule(
             facts,
-            arrival.content,
+            arrival.checked.content,
             collection.id,
             known,
             giver_home=source.home,
@@ -194,7 +218,7 @@ class Door:
             level=marked_level(facts, in_force.markings),
             notice=arrival.offered.notice,
         )
-        self._note(ruling, source, collection, arrival.offered, facts, arrival.content, home, context, batch, now)
+        self._note(ruling, source, collection, arrival.offered, facts, arrival.checked.content, home, context, batch, now)
         return ruling
 
     def _provenance(self, in_force: InForce, source: Source, obj: Json, offered: Offered) -> Provenance:
@@ -370,7 +394,7 @@ def _made_here(facts: Facts, arrival: Arrival, source: Source, context: _Context
     if given is None:
         return False
     if facts.type in OBSERVABLE_TYPES and observable_id(arrival.received.value or {}) == facts.id:
-        return source.terms is not None and any(what == arrival.content for _, what in given)
+        return source.terms is not None and any(what == arrival.checked.content for _, what in given)
     return True
 
 

@@ -26,7 +26,7 @@ from taxii_fed.core.timestamps import EPOCH_VERSION, format_taxii
 from taxii_fed.ports import Clock, DoorEvent, Reader, Store, Version, Writer
 from taxii_fed.services import vouching
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.intake.arrivals import Arrival, Door, Offered, Source
+from taxii_fed.services.intake.arrivals import Arrival, Door, Offered, Source, check
 from taxii_fed.services.rerun import rerun
 from taxii_fed.services.views.loaded import candidate_of
 from taxii_fed.services.views.settle import Settler
@@ -111,8 +111,9 @@ class Ingest:
         status_id = str(uuid.uuid4())
         outcomes: list[str] = []
         for chunk in self._chunks([Offered(each) for each in received], collection):
+            checked = check(collection, chunk)
             with self._store.write() as writer:
-                ruled = self._door.take_in(writer, source, collection, chunk)
+                ruled = self._door.take_in(writer, source, collection, checked)
                 outcomes += [self._told(writer, arrival, ruling, party, collection) for arrival, ruling in ruled]
                 if len(outcomes) == len(received):
                     status = _status(status_id, asked_at, received, outcomes)
@@ -128,9 +129,10 @@ class Ingest:
         source = Source(f"local:{party.name}", home_of_party(party), party)
         outcomes: list[tuple[Ruling, str]] = []
         for chunk in self._chunks([Offered(each) for each in received], collection):
+            checked = check(collection, chunk)
             with self._store.write() as writer:
-                ruled = self._door.take_in(writer, source, collection, chunk)
-                outcomes += [(ruling, arrival.problem) for arrival, ruling in ruled]
+                ruled = self._door.take_in(writer, source, collection, checked)
+                outcomes += [(ruling, arrival.checked.problem) for arrival, ruling in ruled]
         return outcomes
 
     def _told(self, reader: Reader, arrival: Arrival, ruling: Ruling, party: Party, collection: CollectionTerms) -> str:
@@ -139,7 +141,7 @@ class Ingest:
         Whatever depends on something that the poster may not see is answered as success (I1).
         """
         if ruling is Ruling.INVALID:
-            return arrival.problem
+            return arrival.checked.problem
         known = ruling is Ruling.CONFLICT and self._may_know(reader, arrival.received, party, collection)
         if known or (ruling.kept_apart and _contradicts_itself(reader, arrival, party)):
             return "Another content is stored under this id and version; an object changes by a new version only."
@@ -162,8 +164,9 @@ class Ingest:
         source = Source(giver.name, f"peer:{giver.peer}", giver.party, giver.terms)
         counts: Counter[str] = Counter()
         for chunk in self._chunks(objects, collection):
+            checked = check(collection, chunk)
             with self._store.write() as writer:
-                ruled = self._door.take_in(writer, source, collection, chunk)
+                ruled = self._door.take_in(writer, source, collection, checked)
             counts.update(ruling for _, ruling in ruled)
             notices = [arrival.facts for arrival, ruling in ruled if ruling is Ruling.NOTICE and arrival.facts is not None]
             for notice in notices:
@@ -340,7 +343,7 @@ def _contradicts_itself(reader: Reader, arrival: Arrival, party: Party) -> bool:
         kept = jsontext.loads(each.body)
         before = facts_of(kept, facts.provenance)
         if (before.version, before.spec_version) == (facts.version, facts.spec_version):
-            return digest(kept) != arrival.content
+            return digest(kept) != arrival.checked.content
     return False
 
 
