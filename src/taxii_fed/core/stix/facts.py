@@ -96,7 +96,7 @@ STIX_TYPES = OBSERVABLE_TYPES | frozenset(
 
 
 def facts_of(obj: Json, provenance: Provenance) -> Facts:
-    """Return the facts of a checked object (`core.stix.envelopes.check_object` has passed it)."""
+    """Return the facts of a checked object (`core.stix.checks.check_object` has passed it)."""
     get = obj.get
     version_text = get("modified") or get("created") or ""
     markings = get("object_marking_refs")
