@@ -12,9 +12,12 @@ import pytest
 import trustme
 
 from nodekit import START, indicator
+from taxii_fed.cli import reload as command
 from taxii_fed.config.convert import fingerprint
 from taxii_fed.config.load import load
+from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.stix.levels import Level
+from taxii_fed.services.processes import Process
 from taxii_fed.web.health import readiness
 from taxii_fed.web.server import Server
 from taxii_fed.wiring import open_node
@@ -157,3 +160,20 @@ def test_what_came_in_meanwhile_is_there_after_a_reload(serving):
     serving.admin.publish(indicator(77, level=Level.GREEN))
     serving.reload(JOINS)
     assert len(serving.admin.seen("tai-po-bank")) == 3
+
+
+def test_the_command_asks_nobody_where_it_may_not_ask_all(monkeypatch):
+    sent = []
+
+    def kill(pid: int, number: int) -> None:
+        if pid == 2:
+            raise PermissionError
+        sent.append((pid, number))
+
+    monkeypatch.setattr(command.os, "kill", kill)
+    monkeypatch.setattr(
+        command, "running_here", lambda _: [Process(kind, f"host/{pid}/x") for pid, kind in ((1, "serve"), (2, "sync"))]
+    )
+    with pytest.raises(RefusedError, match=r"Process 2 \(sync\) belongs to another user"):
+        command._ask(None)
+    assert sent == [(1, 0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 import click
 
@@ -48,11 +49,14 @@ def _ask(store: Store) -> list[Process]:
         raise RefusedError("Nothing that serves or pulls for this node runs on this machine.")
     for each in found:
         try:
-            os.kill(each.pid, signal.SIGHUP)
+            os.kill(each.pid, 0)
         except PermissionError:
             raise RefusedError(f"Process {each.pid} ({each.kind}) belongs to another user; run this as that one.") from None
         except ProcessLookupError:
             continue
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each.pid, signal.SIGHUP)
     return found
 
 
