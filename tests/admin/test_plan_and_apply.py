@@ -8,7 +8,7 @@ import pytest
 
 from nodekit import START, indicator, stix_id
 from taxii_fed.core.errors import RefusedError
-from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 from taxii_fed.services.rules.govern import Governor
 from taxii_fed.wiring import open_node
 
@@ -278,3 +278,24 @@ def test_the_first_apply_makes_the_store(admin):
     assert not (admin.folder / "hub.db").exists()
     assert "revision 1" in admin.run("apply")
     assert json.loads(admin.run("plan", "--json"))["state"] == "same"
+
+
+def test_a_copy_that_would_say_more_is_planned_as_edited_anew(admin):
+    marked = {
+        "granular_markings": [
+            {"marking_ref": TLP2_IDS[level], "selectors": [name]}
+            for name, level in (("name", Level.AMBER), ("description", Level.RED))
+        ]
+    }
+    admin.publish(indicator(1, level=Level.GREEN, description="for us alone", **marked))
+    admin.edit(("    in: [banking]\n    up_to: AMBER\n    relayed_up_to: AMBER", "    in: [banking]\n    up_to: GREEN"))
+    admin.run("apply", "--yes")
+    admin.edit(("    in: [banking]\n    up_to: GREEN", "    in: [banking]\n    up_to: AMBER"))
+    assert effects(admin) == {("banking", "harbour-bank", "pearl-bank"): (0, 0, 1)}
+
+
+def test_another_identity_of_the_node_makes_all_copies_anew_and_the_plan_says_so(admin):
+    marked = {"granular_markings": [{"marking_ref": TLP2_IDS[Level.RED], "selectors": ["description"]}]}
+    admin.publish(indicator(1, level=Level.GREEN, description="for us alone", **marked))
+    admin.edit(("identity--0a1f6f0e", "identity--0a1f6f0f"))
+    assert effects(admin) == {("banking", "harbour-bank", "pearl-bank"): (0, 0, 1)}

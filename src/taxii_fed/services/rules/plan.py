@@ -14,7 +14,7 @@ from taxii_fed.core.views.results import Result
 from taxii_fed.ports import Clock, Entry, Reader, Store
 from taxii_fed.services.inforce import InForceCache, same_for_all
 from taxii_fed.services.views.settle import grouped_at
-from taxii_fed.services.views.whole import Difference, Whole, differences, live_entries
+from taxii_fed.services.views.whole import Difference, Whole, differences, live_entries, same_content
 
 EXAMPLES = 5
 GUARD_SHARE = 0.2
@@ -167,7 +167,11 @@ class Planner:
             left.discard(entry.source_key)
             if row is None or not row.visible:
                 tally.note("withdrawn", self._example(reader, entry, row))
-            elif row.given_id != entry.id or entry.derived is (row.content is None):
+            elif (
+                row.given_id != entry.id
+                or entry.derived is (row.content is None)
+                or (row.content is not None and not same_content(reader, row, entry))
+            ):
                 tally.note("changed", self._example(reader, entry, row))
         for key in sorted(left):
             row = rows[key]

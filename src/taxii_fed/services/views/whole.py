@@ -87,7 +87,7 @@ def differences(reader: Reader, collection: str, view: int, results: Mapping[str
         elif row.given_id != entry.id or entry.derived is (row.content is None):
             detail = f"goes out as {entry.id}, should as {row.given_id}"
             yield Difference(collection, view, "content", entry.source, detail, entry.date_added)
-        elif row.content is not None and not _same_content(reader, row, entry):
+        elif row.content is not None and not same_content(reader, row, entry):
             yield Difference(
                 collection, view, "content", entry.source, f"the copy {entry.id} has other content", entry.date_added
             )
@@ -104,8 +104,8 @@ def differences(reader: Reader, collection: str, view: int, results: Mapping[str
                 yield Difference(collection, view, "rank", entry.source or given_id, entry.version_text, entry.date_added, rank)
 
 
-def _same_content(reader: Reader, row: Result, entry: Entry) -> bool:
-    """A copy may have a later ``modified`` than its source; nothing else may differ."""
+def same_content(reader: Reader, row: Result, entry: Entry) -> bool:
+    """Return whether an entry holds the copy that a result asks for, of which only ``modified`` may be later."""
     stored = jsontext.loads(reader.body(entry.body))
     content = dict(row.content or {})
     if "modified" in content:
