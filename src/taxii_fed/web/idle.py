@@ -14,6 +14,7 @@ import socket
 import time
 from functools import partial
 from itertools import islice
+from string import ascii_letters, digits
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -27,6 +28,8 @@ STOPPING_SECONDS = 2.0
 MAX_PEEKED = 32_768
 """Bytes of a head that may wait in the kernel; a longer one is read by a thread, which refuses it or has little time for it."""
 
+_HTTP_BEGINS = frozenset(b"\r\n!#$%&'*+-.^_`|~" + (ascii_letters + digits).encode())
+"""What a request may begin with: a method, which is a token, or the line end that a server lets pass (RFC 9112, section 2.2)."""
 _TLS_RECORD = range(20, 25)
 """Types of TLS records (RFC 8446, section 5.1, and the heartbeat)."""
 _TLS_HEADER = 5
@@ -45,7 +48,12 @@ def is_begun(said: bytes, *, tls: bool) -> bool:
     """Tell whether this is the beginning of a head, or of a TLS record, that has not come to its end."""
     if tls and said and said[0] in _TLS_RECORD:
         return len(said) < _TLS_HEADER + int.from_bytes(said[3:_TLS_HEADER], "big")
-    return not tls and b"\r\n\r\n" not in said
+    return not tls and may_be_http(said) and b"\r\n\r\n" not in said
+
+
+def may_be_http(said: bytes) -> bool:
+    """Tell whether a request can begin like this; the hello of a TLS client can't be one."""
+    return not said or said[0] in _HTTP_BEGINS
 
 
 class IdleAside(ThreadWorker):  # type: ignore[misc]

@@ -35,7 +35,7 @@ from taxii_fed.web import errors
 from taxii_fed.web.answers import STATUS_LINES
 from taxii_fed.web.app import Node, create_app, to_standard_error
 from taxii_fed.web.health import readiness
-from taxii_fed.web.idle import IdleAside, connections_for
+from taxii_fed.web.idle import IdleAside, connections_for, may_be_http
 from taxii_fed.web.metrics import METRICS_FOLDER
 from taxii_fed.web.taxii import TaxiiApp
 
@@ -66,6 +66,7 @@ _REFUSALS = {
     "LimitRequestHeaders": (431, "The headers are too many or too long."),
     "ExpectationFailed": (417, "That expectation can't be met."),
     "SSLError": (400, "The TLS handshake failed."),
+    "InvalidProtocolError": (400, "This port speaks HTTP, without TLS."),
     "InvalidHostError": (400, "HTTP/1.1 wants one Host header that names a host."),
 }
 _CLIENT_ERRORS = (
@@ -85,6 +86,14 @@ _CLIENT_ERRORS = (
 
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.~!$&'()*+,;=_-]+\]|[0-9A-Za-z.~!$&'()*+,;=_%-]*)(?::[0-9]*)?")
 """A Host header: a name or address and perhaps a port, or nothing (RFC 9112, section 3.2)."""
+
+
+_FIELDS = "taxii_fed_fields"
+"""Attribute of a log record with the fields of its line."""
+
+
+class InvalidProtocolError(Exception):
+    """A connection that begins with what no request can begin with, as TLS does."""
 
 
 class InvalidHostError(Exception):
@@ -147,13 +156,23 @@ class Worker(IdleAside):
         # gunicorn would let whoever says nothing keep a thread for seconds.
         conn.wait_for_data = lambda _, wait=conn.wait_for_data: wait(SILENT_SECONDS)
         try:
-            result = super().handle(conn)
+            result = super().handle(conn) if self._speaks_http(conn) else False
             if result is False:
                 _linger(conn.sock)
             return result
         finally:
             self._deadlines.pop(conn, None)
             del self._begun[conn]
+
+    def _speaks_http(self, conn: Any) -> bool:
+        """Refuse a new connection that is none of HTTP: nothing that a reader waits for would come, neither here nor there."""
+        if not conn.data_ready or conn.initialized or self.cfg.is_ssl:
+            return True
+        with suppress(OSError):
+            if not may_be_http(conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)):
+                self.handle_error(None, conn.sock, conn.client, InvalidProtocolError())
+                return False
+        return True
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Serve a request whose head has arrived; return whether the connection can be kept. Raises `InvalidHostError`."""
@@ -184,10 +203,11 @@ class Worker(IdleAside):
         if kind.startswith(_CLIENT_ERRORS):
             status, why = _REFUSALS.get(kind, (400, "That is no HTTP request that this server can read."))
             answer = errors.message(status, "Bad request", why, request_id)
-            self.log.warning("refused id=%s address=%s status=%s error=%s", request_id, (addr or [""])[0], status, kind)
+            about = {"id": request_id, "address": (addr or [""])[0], "status": status, "error": kind, "reason": why}
+            self.log.warning("refused", extra={_FIELDS: about})
         else:
             answer = errors.failure(request_id)
-            self.log.exception("failed id=%s", request_id)  # noqa: LOG004 — called from within an except block
+            self.log.exception("failed", extra={_FIELDS: {"id": request_id}})  # noqa: LOG004 — called from within an except block
         head = (
             f"HTTP/1.1 {STATUS_LINES[answer.status]}\r\nServer: {gunicorn_wsgi.SERVER}\r\nDate: {formatdate(usegmt=True)}\r\n"
             f"Connection: close\r\nContent-Type: {TAXII_MEDIA_TYPE}\r\n"
@@ -397,7 +417,8 @@ def _logger_of(form: str) -> type[Any]:
     class Lines(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             reason = describe(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
-            fields = {"level": record.levelname.lower(), "event": record.getMessage(), "reason": reason}
+            fields = {"level": record.levelname.lower(), "event": record.getMessage()}
+            fields |= {"reason": reason} | getattr(record, _FIELDS, {})
             return lines(int(record.created * 1_000_000), fields).rstrip("\n")
 
     class Logger(glogging.Logger):  # type: ignore[misc]
