@@ -137,6 +137,18 @@ def test_a_reset_pulls_again_from_where_it_says(desk: Desk) -> None:
     assert desk.run("peer", "reset", "eu-csirt", "--to", "2026-01-01").exit_code == 2
 
 
+def test_a_test_of_https_at_a_port_for_http_asks_what_the_port_speaks(desk: Desk) -> None:
+    path = Path(desk.config)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        text = path.read_text().replace(f"{desk.wire.url}/", f"https://127.0.0.1:{port}/").replace("timeout: 5s", "timeout: 1s")
+        path.write_text(text)
+        done = desk.run("peer", "test", "eu-csirt")
+    assert done.exit_code == 1
+    assert "the TLS handshake got no answer within 1 s" in done.output
+    assert "or is it one for http" in done.output
+
+
 def test_a_test_shows_rights_and_counts(desk: Desk) -> None:
     found = desk.json("peer", "test", "eu-csirt")
     assert found["ok"]

@@ -445,6 +445,13 @@ def ca_file(authority: trustme.CA, folder: Path) -> str:
     return str(path)
 
 
+def test_a_handshake_that_gets_no_answer_is_told_apart_from_an_answer_that_stays_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/taxii2/"
+        with pytest.raises(PeerUnreachableError, match=r"^the TLS handshake got no answer within 0\.2 s$"):
+            TaxiiPeer(Access(url=url, allow_private=LOOPBACK, timeout=0.2)).collections()
+
+
 @pytest.mark.taxii("C-8.5.2-01", "C-8.5.1-02")
 def test_a_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA) -> None:
     with (

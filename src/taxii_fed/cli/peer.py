@@ -170,13 +170,15 @@ def advice(error: PeerError, plan: Peer) -> str:
             401: "check 'auth' of this peer: the account, and the kind of log-in that it wants"
             + ("" if plan.auth else " (none is configured)"),
             403: "the account is known but has no right there; the peer's admin has to grant it",
-            404: "check 'url': it is the discovery URL, an API root or a collection's URL",
+            404: "check 'url': it is the discovery URL, which mostly ends in /taxii2/, an API root or a collection's URL",
             406: "it may speak another version of TAXII only",
         }
         return by_status.get(error.status, "check 'url' of this peer")
     if isinstance(error, PeerUnreachableError):
         if "certificate" in str(error):
             return "if the peer has an authority of its own, name its file in 'ca'; verification can't be switched off"
+        if "TLS" in str(error):
+            return "check 'url' of this peer: does its port speak https, with TLS 1.2 or later, or is it one for http"
         if "allow_private" in str(error):
             return "if it is meant to be inside your network, name that network in 'allow_private'"
         return "check 'url' and 'proxy' of this peer, and that the way to it is open"

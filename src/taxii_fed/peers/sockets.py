@@ -114,6 +114,14 @@ class _Guarded:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
 
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError as error:
+            seconds = urllib3.Timeout.resolve_default_timeout(getattr(self, "timeout", None))
+            what = "the proxy did not open the way" if getattr(self, "proxy", None) else "the TLS handshake got no answer"
+            raise PeerUnreachableError(f"{what} within {float(seconds or CONNECT_SECONDS):g} s") from error
+
     def close(self) -> None:
         super().close()  # type: ignore[misc]
         if self._handle is not None:
