@@ -195,6 +195,7 @@ def test_parties_collections_and_markings_are_in_force_as_they_are_written(write
         organisation="Harbour Bank",
         communities=(Membership("hk-banking", None, YEARS_END),),
         publish=("banking",),
+        accounts=("siem",),
     )
     assert value.collections["banking"] == CollectionTerms(
         name="banking",

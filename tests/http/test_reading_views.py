@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from httpkit.client import TAXII
-from httpkit.nodes import BANKING, TestNode, node_in
+from httpkit.nodes import BANKING, TestNode, node_in, settings_in
 from httpkit.objects import TLP_RED, domain, indicator, malware
 from taxii_fed.core.errors import SchemaError, StoreError, StoreUnavailableError
 from taxii_fed.core.taxii.paging import Cursors
@@ -15,6 +15,7 @@ from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.readlog import ReadLog
 from taxii_fed.services.reading.values import Caller, Limits
+from taxii_fed.wiring import open_node
 
 OBJECTS = "collections/banking/objects/"
 
@@ -64,8 +65,6 @@ def test_while_a_change_that_is_due_is_not_carried_out_the_view_is_not_read(node
 
 
 def test_a_collection_that_was_just_put_in_force_is_found_by_a_process_that_knew_the_old_rules(node: TestNode, tmp_path):
-    from httpkit.nodes import settings_in
-    from taxii_fed.wiring import open_node
 
     assert node.client("staff").get("collections/fresh/").status == 404
     line = "  open: {id: "
@@ -195,3 +194,34 @@ def test_when_the_store_is_out_of_order_the_answer_is_taxiis_and_the_reason_is_i
     assert probe.status == ready
     assert sum("secret-path" in line for line in node.lines) == (2 if ready == 500 else 1)
     assert node.client("reader").get(OBJECTS).status == 200
+
+
+# -- accounts that are removed ------------------------------------------------------------------------------------------------
+
+
+def _without_soar(text: str) -> str:
+    lines = [line for line in text.splitlines() if "soar: {token_hash" not in line]
+    return "\n".join(lines)
+
+
+@pytest.mark.invariant("I1")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/taxii2/", "/finance/", "/finance/collections/", "/finance/collections/banking/", "/finance/status/1/",
+        f"/finance/{OBJECTS}", "/finance/collections/banking/manifest/", f"/finance/{OBJECTS}{indicator(1)['id']}/",
+        f"/finance/{OBJECTS}{indicator(1)['id']}/versions/",
+    ],
+)  # fmt: skip
+def test_a_removed_account_is_out_at_once_where_the_files_were_not_read_again(node: TestNode, tmp_path, path: str):
+    node.client("staff").add("banking", indicator(1))
+    soar = node.client("soar", root="")
+    assert soar.get(path).status in (200, 404)
+    open_node(settings_in(tmp_path, _without_soar), clock=node.clock).close()  # another process, which reads them
+    refused, wrong = soar.get(path), node.client("nobody", root="").get(path)
+    assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, wrong.headers["WWW-Authenticate"])
+    assert refused.json["description"] == wrong.json["description"]
+    assert soar.post(f"/finance/{OBJECTS}", {"objects": [indicator(2)]}).status == 401
+    assert node.client("reader", root="").get(f"/finance/{OBJECTS}").ids == [indicator(1)["id"]]
+    open_node(settings_in(tmp_path), clock=node.clock).close()
+    assert soar.get(f"/finance/{OBJECTS}").status == 200, "it is back in the files"

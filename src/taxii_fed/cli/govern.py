@@ -223,7 +223,10 @@ def apply(ctx: click.Context, *, sure: bool, resume: bool, as_json: bool) -> Non
     if waits:
         click.echo("The configuration on disk says something else: taxii-fed plan, then taxii-fed apply")
     elif coming is not None and not coming.standing.same:
-        click.echo("Running servers and workers go by it at once; new accounts, peers and page sizes at `taxii-fed reload`.")
+        click.echo(
+            "Running servers and workers go by it at once, and know removed accounts no more; "
+            "new accounts, peers and page sizes at `taxii-fed reload`."
+        )
 
 
 def _put_in_force(node: Node, coming: Coming, *, sure: bool) -> str:

@@ -58,6 +58,7 @@ def _party(name: str, party: PartySettings) -> rules.Party:
         organisation=party.organisation,
         communities=tuple(sorted(communities, key=repr)),
         publish=_names(party.publish),
+        accounts=_names(party.accounts),
     )
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.rules.model import CollectionTerms, InForce, from_doc
-from taxii_fed.ports import Reader
+from taxii_fed.ports import Reader, Writer
 from taxii_fed.services import vouching
+
+ACCOUNTS, REMOVED = "accounts", "removed"
+
+AccountName = tuple[str, str]
+"""Names of the party and of the account."""
 
 
 class InForceCache:
@@ -38,6 +45,24 @@ class InForceCache:
         in_force = from_doc(InForce, applied.doc)
         self._held = (applied.revision, in_force)
         return in_force
+
+
+def removed_accounts(reader: Reader) -> frozenset[AccountName]:
+    """Return the accounts that were there once and are not any more: processes that have not read that yet still know them."""
+    doc = reader.doc(ACCOUNTS, REMOVED)
+    return frozenset((party, account) for party, account in doc["accounts"]) if doc is not None else frozenset()
+
+
+def note_removed_accounts(writer: Writer, present: InForce, coming: InForce) -> None:
+    """Write down which accounts ``coming`` has no more; one that is back is known again."""
+    there = set(_accounts(coming))
+    gone = sorted({*removed_accounts(writer), *_accounts(present)} - there)
+    writer.put_doc(ACCOUNTS, REMOVED, {"accounts": gone} if gone else None)
+
+
+def _accounts(in_force: InForce) -> Iterator[AccountName]:
+    for party in in_force.parties.values():
+        yield from ((party.name, account) for account in party.accounts)
 
 
 def same_for_all(present: InForce, coming: InForce) -> bool:

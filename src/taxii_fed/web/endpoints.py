@@ -101,10 +101,12 @@ class Endpoints:
             return self._delete_object(request, route)
         return self._handlers[route.endpoint](request, route)
 
-    def _get_discovery(self, _: Request, __: Route) -> Answer:
+    def _get_discovery(self, request: Request, _: Route) -> Answer:
+        self._browse.admit(request.caller)
         return Answer(200, self._discovery)
 
-    def _get_api_root(self, _: Request, route: Route) -> Answer:
+    def _get_api_root(self, request: Request, route: Route) -> Answer:
+        self._browse.admit(request.caller)
         root = self._roots[route.api_root]
         resource = resources.ApiRoot(
             title=root.title, description=root.description, max_content_length=self._site.max_content_length
@@ -112,10 +114,10 @@ class Endpoints:
         return _plain(resource.to_json())
 
     def _get_status(self, request: Request, route: Route) -> Answer:
-        return _plain(self._browse.status(request.caller.party, route.api_root, route.item))
+        return _plain(self._browse.status(request.caller, route.api_root, route.item))
 
     def _get_collections(self, request: Request, route: Route) -> Answer:
-        found = self._browse.collections(request.caller.party, route.api_root)
+        found = self._browse.collections(request.caller, route.api_root)
         return _plain(resources.collections(_collection(access) for access in found))
 
     def _get_collection(self, request: Request, route: Route) -> Answer:
@@ -175,7 +177,7 @@ class Endpoints:
         return Answer(200, b"{}")
 
     def _access(self, request: Request, route: Route) -> Access:
-        return self._browse.collection(request.caller.party, route.api_root, route.collection)
+        return self._browse.collection(request.caller, route.api_root, route.collection)
 
     def _parameters(self, request: Request, known: frozenset[str]) -> dict[str, str]:
         found, request.filters = self._split(request.environ.get("QUERY_STRING", ""), known)

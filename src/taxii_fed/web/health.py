@@ -83,7 +83,7 @@ def operations_app(gate: Gate, browse: Browse, metrics: Metrics, ready: Callable
     @app.get("/metrics")
     def metrics_text() -> flask.Response:
         caller = gate.admit(flask.request.environ)
-        if browse.role(caller.party) != "own":
+        if browse.role(caller) != "own":
             raise ForbiddenError("Metrics are for accounts of a party with the role own.")
         return flask.Response(metrics.text(), content_type=PROMETHEUS_TEXT)
 

@@ -128,7 +128,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """Who reads or writes. ``publish`` holds names of collections it may add to and delete its own objects from."""
+    """Who reads or writes. ``publish`` holds names of collections it may add to and delete its own objects from.
+
+    ``accounts`` are names alone: what opens them is never kept here.
+    """
 
     name: str
     role: str
@@ -137,6 +140,7 @@ class Party:
     organisation: str = ""
     communities: tuple[Membership, ...] = ()
     publish: Names = ()
+    accounts: Names = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

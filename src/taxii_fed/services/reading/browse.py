@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import orjson
 
-from taxii_fed.core.errors import ForbiddenError, NotFoundError, StoreUnavailableError
+from taxii_fed.core.errors import ForbiddenError, NotFoundError, StoreUnavailableError, UnauthenticatedError
 from taxii_fed.core.rules.model import CollectionTerms, InForce
 from taxii_fed.core.stix.levels import tlp_definition
 from taxii_fed.core.taxii.paging import Cursors, Position, dates_of_nothing
@@ -20,7 +20,7 @@ from taxii_fed.core.taxii.query import ALL_VERSIONS, Listed, ObjectQuery, Rank, 
 from taxii_fed.core.taxii.resources import status_key
 from taxii_fed.core.timestamps import parse_stix
 from taxii_fed.ports import Clock, Contents, Reader, Row, Store, View
-from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.inforce import AccountName, InForceCache, removed_accounts
 from taxii_fed.services.reading.pagecache import PageCache
 from taxii_fed.services.reading.readlog import ReadLog
 from taxii_fed.services.reading.values import Access, Annotate, Caller, Found, Json, Limits
@@ -29,11 +29,12 @@ from taxii_fed.services.rerun import rerun
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What is in force, with its collections by (API root, id or alias)."""
+    """What is in force, with its collections by (API root, id or alias), and the accounts that are none any more."""
 
     revision: int
     in_force: InForce
     collections: dict[tuple[str, str], CollectionTerms]
+    removed: frozenset[AccountName] = frozenset()
 
 
 _NO_TERMS = _Terms(-1, InForce(node="", identity=""), {})
@@ -74,33 +75,42 @@ class Browse:
             return self._current(reader).in_force.anonymous
 
     @rerun
-    def role(self, party: str) -> str:
-        """Return the role of a party, "" for one that is not in force."""
+    def admit(self, caller: Caller) -> None:
+        """Raise `UnauthenticatedError` for an account that was removed since this process read of it, as all that a caller asks for."""
         with self._store.read() as reader:
-            return self._role(reader, party)
+            _require_account(self._current(reader), caller)
 
     @rerun
-    def collections(self, party: str, api_root: str) -> list[Access]:
+    def role(self, caller: Caller) -> str:
+        """Return the role of a caller's party, "" for one that is not in force."""
+        with self._store.read() as reader:
+            _require_account(self._current(reader), caller)
+            return self._role(reader, caller.party)
+
+    @rerun
+    def collections(self, caller: Caller, api_root: str) -> list[Access]:
         """Return the collections of an API root that the party may read or write, in the order of the configuration."""
         with self._store.read() as reader:
             terms = self._current(reader)
+            _require_account(terms, caller)
             found = (
-                self._access(reader, terms, party, each)
+                self._access(reader, terms, caller.party, each)
                 for each in terms.in_force.collections.values()
                 if each.api_root == api_root
             )
             return [access for access in found if access is not None]
 
     @rerun
-    def collection(self, party: str, api_root: str, key: str) -> Access:
+    def collection(self, caller: Caller, api_root: str, key: str) -> Access:
         """Return the collection of that id or alias.
 
         Raises `NotFoundError`: there is none, or the party may neither read nor write it.
         """
         with self._store.read() as reader:
             terms = self._current(reader)
+            _require_account(terms, caller)
             collection = terms.collections.get((api_root, key))
-            access = self._access(reader, terms, party, collection) if collection else None
+            access = self._access(reader, terms, caller.party, collection) if collection else None
         if access is None:
             raise _no_collection()
         return access
@@ -115,7 +125,7 @@ class Browse:
             placed = self._placed(query, position, collection)
             return placed, self._contents(reader, collection, view, placed)
 
-        found = self._glanced(caller.party, api_root, key, query, position) or self._reading(caller.party, api_root, key, page)
+        found = self._glanced(caller, api_root, key, query, position) or self._reading(caller, api_root, key, page)
         return self._noted(caller, *found)
 
     def manifest(
@@ -139,7 +149,7 @@ class Browse:
                 return replace(found, extras=self._annotate(reader, collection, view.id, found.rows))
             return found
 
-        return self._reading(caller.party, api_root, key, page)
+        return self._reading(caller, api_root, key, page)
 
     def object(
         self,
@@ -154,7 +164,7 @@ class Browse:
 
         Raises as `objects`, and `NotFoundError` for an object that the view does not hold: withheld or unknown, it is one and the same.
         """
-        return self._noted(caller, *self._of_one(caller.party, api_root, key, object_id, query, position, bodies=True))
+        return self._noted(caller, *self._of_one(caller, api_root, key, object_id, query, position, bodies=True))
 
     def versions(
         self,
@@ -167,20 +177,21 @@ class Browse:
     ) -> Found:
         """Return a page of rows, without bodies, for all versions of one object (section 5.8). Raises as `object`."""
         every = replace(query, versions=ALL_VERSIONS)
-        return self._of_one(caller.party, api_root, key, object_id, every, position, bodies=False)[1]
+        return self._of_one(caller, api_root, key, object_id, every, position, bodies=False)[1]
 
     @rerun
-    def status(self, party: str, api_root: str, status_id: str) -> Json:
+    def status(self, caller: Caller, api_root: str, status_id: str) -> Json:
         """Return a status resource. Raises `NotFoundError` for one that another party's POST made, as for one that never was (I1)."""
         with self._store.read() as reader:
+            _require_account(self._current(reader), caller)
             found = reader.status(status_key(api_root, status_id))
-        if found is None or found[0] != party:
+        if found is None or found[0] != caller.party:
             raise NotFoundError("There is no status with that id.")
         return found[1]
 
     def _of_one(
         self,
-        party: str,
+        caller: Caller,
         api_root: str,
         key: str,
         object_id: str,
@@ -198,14 +209,14 @@ class Browse:
                 return placed, found
             return placed, _definition(object_id, placed, self._clock.now())
 
-        return self._reading(party, api_root, key, page)
+        return self._reading(caller, api_root, key, page)
 
     @rerun
-    def _reading(self, party: str, api_root: str, key: str, use: Callable[[Reader, CollectionTerms, View], T]) -> T:
+    def _reading(self, caller: Caller, api_root: str, key: str, use: Callable[[Reader, CollectionTerms, View], T]) -> T:
         """Return what ``use`` makes of the party's view, once no tightening of it is due any more (I6)."""
         for woken in (False, True):
             with self._store.read() as reader:
-                collection, view = self._standing(reader, party, api_root, key)
+                collection, view = self._standing(reader, caller, api_root, key)
                 if view.wake_at is None or view.wake_at > self._clock.now():
                     return use(reader, collection, view)
             if not woken:
@@ -213,32 +224,34 @@ class Browse:
         raise StoreUnavailableError("a change that is due could not be carried out yet")
 
     def _glanced(
-        self, party: str, api_root: str, key: str, query: ObjectQuery, position: Position | None
+        self, caller: Caller, api_root: str, key: str, query: ObjectQuery, position: Position | None
     ) -> tuple[ObjectQuery, Found] | None:
         """Return the page where a look at how the party's view stands is enough for it, None where the view must be read."""
         terms = self._terms
         collection = terms.collections.get((api_root, key))
-        place = self._store.glance(party, collection.id) if collection is not None else None
+        place = self._store.glance(caller.party, collection.id) if collection is not None else None
         if collection is None or place is None or place.view is None or place.revision != terms.revision:
             return None
+        _require_account(terms, caller)
         if place.view.wake_at is not None and place.view.wake_at <= self._clock.now():
             return None
         placed = self._placed(query, position, collection)
         found = self._at_hand(collection, place.view, placed)
         return (placed, found) if found is not None else None
 
-    def _standing(self, reader: Reader, party: str, api_root: str, key: str) -> tuple[CollectionTerms, View]:
+    def _standing(self, reader: Reader, caller: Caller, api_root: str, key: str) -> tuple[CollectionTerms, View]:
         terms = self._terms
         collection = terms.collections.get((api_root, key))
-        place = reader.place(party, collection.id if collection else "")
+        place = reader.place(caller.party, collection.id if collection else "")
         if place.revision != terms.revision:
             terms = self._renewed(reader, place.revision)
             collection = terms.collections.get((api_root, key))
-            place = reader.place(party, collection.id if collection else "")
+            place = reader.place(caller.party, collection.id if collection else "")
+        _require_account(terms, caller)
         if collection is None:
             raise _no_collection()
         if place.view is None:
-            if _may_write(terms, party, collection):
+            if _may_write(terms, caller.party, collection):
                 raise ForbiddenError("You may add objects to this collection, but not read it.")
             raise _no_collection()
         return collection, place.view
@@ -305,7 +318,7 @@ class Browse:
             collections[each.api_root, each.id] = each
             if each.alias:
                 collections[each.api_root, each.alias] = each
-        self._terms = _Terms(revision, in_force, collections)
+        self._terms = _Terms(revision, in_force, collections, removed_accounts(reader))
         return self._terms
 
     def _role(self, reader: Reader, party: str) -> str:
@@ -330,6 +343,12 @@ def _spans(query: ObjectQuery, found: Found) -> list[tuple[int, int]]:
     if query.ids is None and query.types is None:
         return [(found.first if query.after is None else query.after + 1, found.last)]
     return [(date, date) for date in found.dates]
+
+
+def _require_account(terms: _Terms, caller: Caller) -> None:
+    """Raise `UnauthenticatedError` for an account that was removed: this process may not have read its files since."""
+    if terms.removed and (caller.party, caller.account) in terms.removed:
+        raise UnauthenticatedError("These credentials open nothing here.")
 
 
 def _may_write(terms: _Terms, party: str, collection: CollectionTerms) -> bool:

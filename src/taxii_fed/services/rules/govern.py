@@ -19,7 +19,7 @@ from taxii_fed.core.errors import RefusedError, StoreUnavailableError
 from taxii_fed.core.rules.model import InForce, from_doc, to_doc
 from taxii_fed.core.stix.facts import Json
 from taxii_fed.ports import Clock, Lease, Reader, Store, Writer
-from taxii_fed.services.inforce import InForceCache
+from taxii_fed.services.inforce import InForceCache, note_removed_accounts
 from taxii_fed.services.leases import owner, take
 from taxii_fed.services.rerun import rerun
 from taxii_fed.services.rules.mapping import map_parties
@@ -224,16 +224,20 @@ class Governor:
         """
         applied = writer.in_force()
         coming = from_doc(InForce, doc)
-        met = from_doc(InForce, applied.doc).parties if applied is not None else ()
+        before = from_doc(InForce, applied.doc) if applied is not None else None
         now = self._clock.now()
         if applied is None or applied.fingerprint != fingerprint:
             writer.put_in_force(doc, fingerprint, now)
+            if before is not None:
+                note_removed_accounts(writer, before, coming)
         made: dict[str, list[int]] = {}
         for collection in coming.collections.values():
             writer.put_doc(TRANSITION, collection.id, None)
             since = at if at is not None else grouped_at(writer, collection.id, now)
             writer.put_doc(GROUPING, collection.id, {"at": since})
-            made[collection.id] = map_parties(writer, collection, coming, since, now, met)
+            made[collection.id] = map_parties(
+                writer, collection, coming, since, now, before.parties if before is not None else ()
+            )
         for collection_id in moving:
             writer.put_doc(TRANSITION, collection_id, None)
         return made
