@@ -30,7 +30,7 @@ from taxii_fed.storage.contract.builders import (
     opening,
     quarantined,
 )
-from taxii_fed.storage.sqlite import SqliteStore, connection, log, schema
+from taxii_fed.storage.sqlite import SqliteStore, connection, log, making, schema
 from taxii_fed.storage.sqlite import turn as turn_module
 from taxii_fed.storage.sqlite.turn import Turn
 
@@ -82,6 +82,53 @@ def test_a_file_that_is_not_there_is_made_only_on_request(path):
     with pytest.raises(StoreError, match="does not exist"):
         SqliteStore(path, clock=ManualClock(), create=False)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_an_empty_file_is_no_new_store_but_one_that_was_lost(path, create):
+    path.touch()
+    with pytest.raises(StoreError, match=r"node\.db is empty: restore the latest backup, or remove the file to begin anew"):
+        SqliteStore(path, clock=ManualClock(), create=create)
+    assert path.read_bytes() == b""
+
+
+def test_a_new_file_is_never_there_before_it_is_whole(opened, path, monkeypatch):
+    """Looks at each step of SQLite while the file is made; whoever is killed at any of them leaves no file that is not whole."""
+    looks = []
+
+    def watched(*words, **options):
+        db = connection.connect(*words, **options)
+        db.set_trace_callback(lambda _: looks.append(path.exists()))
+        return db
+
+    monkeypatch.setattr(making, "connect", watched)
+    opened()
+    assert len(looks) > len(schema.MIGRATIONS)
+    assert not any(looks)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_what_was_left_of_a_start_that_was_killed_is_not_in_the_way(opened, path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "migrate", lambda *_: (_ for _ in ()).throw(RuntimeError))
+        with pytest.raises(RuntimeError):
+            opened()
+    assert [each.name for each in path.parent.iterdir()] == [f"{path.name}-new"]
+    opened()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_left_beside_a_file_that_is_gone_does_not_get_into_a_new_one(opened, path):
+    store = opened()
+    filled(store, new_version(1))
+    log = path.with_name(f"{path.name}-wal").read_bytes()
+    store.close()
+    path.unlink()
+    path.with_name(f"{path.name}-wal").write_bytes(log)
+    with opened().read() as reader:
+        assert reader.known([object_id(1)]) == {}
+    with raw(path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -14,6 +14,7 @@ from taxii_fed.core.errors import StoreError, StoreUnavailableError
 from taxii_fed.ports import Clock, Lease, Moving, Place, Read, Reader, View, Writer
 from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
 from taxii_fed.storage.sqlite.log import tidy_log
+from taxii_fed.storage.sqlite.making import make_file, settle_folder
 from taxii_fed.storage.sqlite.moving import SqliteMoving
 from taxii_fed.storage.sqlite.names import Names, WordCache
 from taxii_fed.storage.sqlite.openings import Stamped, note_outlasted
@@ -52,23 +53,18 @@ class SqliteStore:
         """Make the file if need be, and bring it to the newest schema."""
         if self._path.is_dir():
             raise StoreError(f"{self._path} is no file")
-        if create:
-            self._make_file()
-        elif not self._path.exists():
-            raise StoreError(f"{self._path} does not exist")
+        if not self._path.exists():
+            if not create:
+                raise StoreError(f"{self._path} does not exist")
+            make_file(self._path, now=self._clock.now(), busy_seconds=self._busy_seconds)
+        if not self._path.stat().st_size:
+            raise StoreError(f"{self._path} is empty: restore the latest backup, or remove the file to begin anew")
         if not os.access(self._path, os.W_OK):
             raise StoreError(f"{self._path} can't be written: check the rights on the file and its folder")
         with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=True)) as db:
             require_ours(db, str(self._path))
             use_wal(db, self._busy_seconds)
             migrate(db, str(self._path), self._clock.now())
-
-    def _make_file(self) -> None:
-        """Make an empty file where there is none."""
-        try:
-            os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise StoreError(f"{self._path} can't be opened: {error.strerror}") from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -251,7 +247,7 @@ class SqliteStore:
                 with closing(sqlite3.connect(part)) as copy:
                     db.backup(copy)
             part.replace(target)
-            _settle_folder(target.parent)
+            settle_folder(target.parent)
         finally:
             part.unlink(missing_ok=True)
 
@@ -277,12 +273,3 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-
-
-def _settle_folder(folder: Path) -> None:
-    """Make sure that the folder remembers a new name after a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
