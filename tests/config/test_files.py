@@ -156,6 +156,24 @@ class TestNotYaml:
             ("node: " + "[" * 5000, (1, 36), "nested deeper than 30 levels"),
             ('node: "\\UFFFFFFFF"\n', (1, 10), "no such character"),
             ("%YAML 3.0\n---\nnode: x\n", (1, 1), "incompatible"),
+            ("node:\n  title: 'x\n  name: y\n", (4, 1), "the quote opened on line 2 never closes"),
+            (
+                'node:\n  title: "x\n  name: "y"\n',
+                (3, 10),
+                "taxii-fed.yaml:2:10 closes only at the next quote, on line 3",
+            ),
+            ('node:\n  title: "x" y\n', (2, 14), "put all of it between one pair of quotes"),
+            ("node:\n  name: x\n   title: y\n", (3, 9), "line 3 is indented by 3, the line above it by 2"),
+            ("node:\n  name: x\n title: y\n", (3, 2), "line 3 is indented by 1, the line above it by 2"),
+            ("node:\n  a: {b: c}\n\n  # d\n   e: f\n", (5, 4), "line 5 is indented by 3, the line above it by 2"),
+            (
+                "node:\n  name: x\n \u00a0title: y\n",
+                (3, 2),
+                "an invisible character, U+00A0 NO-BREAK SPACE",
+            ),
+            ("node:\n  name:\u00a0x\n  title: y\n", (3, 8), "taxii-fed.yaml:2:8: type a plain space"),
+            ("node:\n\u00a0 name: x\n", (2, 1), "an invisible character, U+00A0"),
+            ("node:\n  name\u200b: x\n", (2, 3), "an invisible character, U+200B ZERO WIDTH SPACE"),
         ],
     )
     def test_it_is_told_where_and_why(self, write, text, where, words):

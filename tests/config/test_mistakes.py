@@ -70,6 +70,7 @@ CASES = [
     ("  finance: {title", "  taxii2: {title", "api_roots.taxii2", "a path of the server itself", ""),
     ("jurisdictions:\n", "markings:\n  marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421: RED\njurisdictions:\n",
      "markings.marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421", "it is TLP:AMBER", ""),
+    ("share:\n", HOLD.replace("2026-12-01T00:00+08:00", "aproved") + "share:\n", "hold.embargo.until", "or 'approved'", "'approved'"),
     # missing keys
     ("    role: bank\n", "", "parties.harbour-bank.role", "missing", ""),
     ("    up_to: AMBER\n", "", 'share."banks read banking".up_to', "missing", ""),
@@ -99,7 +100,6 @@ CASES = [
     ("    up_to: AMBER\n", "    up_to: AMBER\n    what: {type: indicater}\n", 'share."banks read banking".what.type', "", "'indicator'"),
     ("share:\n", "hold:\n  embargo:\n    what: {label: x}\nshare:\n", "hold.embargo.until", "missing", ""),
     ("share:\n", "never:\n  no:\n    override: true\nshare:\n", "never.no.override", "unknown key", ""),
-    ("share:\n", HOLD.replace("2026-12-01T00:00+08:00", "aproved") + "share:\n", "hold.embargo.until", "a time with its offset", ""),
     ("share:\n", "change:\n  nothing:\n    reason: x\nshare:\n", "change.nothing", "changes nothing", ""),
     ("share:\n", CHANGE.replace("v4: 24", "v4: 7") + "share:\n", "change.coarser.generalise_ip.v4", "from 8 to 32, found '7'", ""),
     ("share:\n", CHANGE.replace("v6: 48", "v6: 129") + "share:\n", "change.coarser.generalise_ip.v6", "from 16 to 128", ""),

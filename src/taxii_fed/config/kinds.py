@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, SecretBytes, SecretStr, WithJsonSchema
 
 from taxii_fed.config import credentials, scalars
+from taxii_fed.config.problems import nearest
 from taxii_fed.config.scalars import UUID, Address, Duration, Matching, Network, OneOf, StoreAddress, Whole, mistake
 from taxii_fed.config.section import Several
 from taxii_fed.config.value import NameOf, Value, string, word
@@ -94,7 +95,12 @@ APPROVED = "approved"
 
 def release(raw: Any) -> int | None:
     """When a hold ends: an instant, or None for ``approved``."""
-    return None if isinstance(raw, str) and raw == APPROVED else scalars.instant(raw)
+    if isinstance(raw, str) and raw == APPROVED:
+        return None
+    if isinstance(raw, str) and raw and not any(char.isdigit() for char in raw):
+        expected = f"a time with its offset, such as 2026-12-01T00:00Z, or {APPROVED!r}"
+        raise scalars.mistake(expected=expected, hint=nearest(raw, (APPROVED,)))
+    return scalars.instant(raw)
 
 
 Release = Annotated[int | None, Value(release)]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import yaml
 
 from taxii_fed.config.problems import Mark, Problem, Source, path_text, problem_at, shown
+from taxii_fed.config.slips import invisible, named, told
 
 MAX_DEPTH = 30
 """How deep values may nest, aliases written out; nothing in the schema comes near."""
@@ -120,7 +121,7 @@ def _node(text: str, composer: _Composer) -> Any:
         mark = Mark(composer.source, before.count("\n") + 1, column, column + 1)
         raise Refusal(mark, f"character U+{ord(text[error.position]):04X} is not allowed in YAML") from None
     except yaml.MarkedYAMLError as error:
-        raise Refusal(composer.mark(error.problem_mark or error.context_mark), _told(error, composer.source)) from None
+        raise Refusal(composer.mark(error.problem_mark or error.context_mark), told(error, text, composer.source)) from None
     except (ValueError, OverflowError):
         # PyYAML lets these out for escapes of characters that do not exist
         raise Refusal(composer.mark(loader.get_mark() if loader else None), "not YAML: no such character") from None
@@ -187,6 +188,9 @@ class _Composer:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise Refusal(key_mark, "", expected="a name before ':'", found="a list or a mapping")
             key = key_node.value
+            unseen = invisible(key)
+            if unseen:
+                raise Refusal(key_mark, f"{named(unseen)}, beside the name: remove it, and indent with plain spaces")
             inner.append(self.value(value_node, key))
             if key == "<<" and key_node.style is None:
                 self._problem(key_mark, key, "merge keys are not read: write the keys out")
@@ -203,20 +207,3 @@ class _Composer:
 
 def _around(value: Any, inner: list[_Made]) -> _Made:
     return _Made(value, 1 + sum(made.size for made in inner), 1 + max((made.depth for made in inner), default=0))
-
-
-def _told(error: yaml.MarkedYAMLError, source: Source) -> str:
-    """Return what is wrong with the YAML in an admin's words."""
-    problem = error.problem or "not YAML"
-    if "'\\t'" in problem:
-        return "a tab: indent with spaces"
-    if problem.startswith("mapping values are not allowed"):
-        return "a ':' where none can stand: put the text in quotes, or look at the indentation of the line above"
-    if problem == "but found another document":
-        return "a second document begins here: keep one file for each"
-    if problem.startswith("found character"):
-        return f"{problem}: put the text in quotes"
-    context = f" {error.context}" if error.context else ""
-    start = error.context_mark
-    where = f" that begins at {source.name}:{start.line + 1}:{start.column + 1}" if start is not None else ""
-    return f"not YAML: {problem}{context}{where}"
