@@ -13,6 +13,8 @@ from nodekit import indicator, malware, stix_id
 from taxii_fed.core.errors import RefusedError
 from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.rules.govern import Governor
+from taxii_fed.storage.sqlite import SqliteStore
+from taxii_fed.wiring import SystemClock
 
 GREEN, AMBER, RED = (stix_id("indicator", number) for number in (1, 2, 3))
 ODD = (
@@ -235,8 +237,10 @@ def test_neither_backup_nor_restore_writes_over_anything(stocked, tmp_path):
         (lambda path: path.write_text("no database at all, but long enough to be looked at " * 100), "no store of taxii-fed"),
         (lambda path: sqlite3.connect(path).execute("CREATE TABLE t (x)").connection.close(), "database of another program"),
         (lambda path: path.write_bytes(b"SQLite format 3\x00" + bytes(5000)), ""),
+        (lambda path: path.touch(), "saved is no backup of taxii-fed"),
+        (lambda path: SqliteStore(path, clock=SystemClock()).close(), "saved is no backup of taxii-fed"),
     ],
-    ids=["text", "another program's", "rubbish"],
+    ids=["text", "another program's", "rubbish", "empty", "a store that no node ever began"],
 )
 def test_only_a_backup_can_be_restored(admin, tmp_path, spoil, told):
     saved = tmp_path / "saved"
@@ -245,31 +249,53 @@ def test_only_a_backup_can_be_restored(admin, tmp_path, spoil, told):
     assert result.exit_code == 1
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+    assert "saved" in result.stderr
+    assert ".part" not in result.stderr
     assert not list(admin.folder.glob("hub.db*"))
+
+
+def damage(path):
+    """Overwrite pages in the middle of a store."""
+    content = bytearray(path.read_bytes())
+    content[40_960:61_440] = bytes(20_480)
+    path.write_bytes(content)
 
 
 def test_a_damaged_backup_is_not_restored(stocked, tmp_path):
     saved = tmp_path / "saved.db"
     stocked.publish(*(malware(number) for number in range(100, 400)))
     stocked.run("backup", str(saved))
-    content = bytearray(saved.read_bytes())
-    content[40_960:61_440] = bytes(20_480)
-    saved.write_bytes(content)
+    damage(saved)
     for path in stocked.folder.glob("hub.db*"):
         path.unlink()
     result = stocked.try_("restore", str(saved))
-    assert (result.exit_code, "damaged" in result.stderr) == (1, True)
+    assert (result.exit_code, f"{saved} is damaged" in result.stderr, ".part" in result.stderr) == (1, True, False)
     assert not list(stocked.folder.glob("hub.db*"))
 
 
-def test_the_backup_of_another_node_is_told_of(stocked, tmp_path):
+def test_no_backup_is_made_of_a_damaged_store(stocked, tmp_path):
+    saved = tmp_path / "saved.db"
+    stocked.publish(*(malware(number) for number in range(100, 400)))
+    damage(stocked.folder / "hub.db")
+    result = stocked.try_("backup", str(saved))
+    assert (result.exit_code, ".part" in result.stderr) == (1, False)
+    assert f"hub.db is damaged; restore the latest backup. {saved} was not written." in result.stderr
+    assert not list(tmp_path.glob("saved*"))
+
+
+def test_the_backup_of_another_node_is_refused_unless_one_insists(stocked, tmp_path):
     saved = tmp_path / "saved.db"
     stocked.run("backup", str(saved))
     for path in stocked.folder.glob("hub.db*"):
         path.unlink()
-    stocked.edit(("identity--0a1f6f0e-6d0e-4c0e-8c57-0d9d3c0e6b11", "identity--0a1f6f0e-6d0e-4c0e-8c57-0d9d3c0e6b12"))
+    ours, other = (f"identity--0a1f6f0e-6d0e-4c0e-8c57-0d9d3c0e6b1{digit}" for digit in "12")
+    stocked.edit((ours, other))
     result = stocked.try_("restore", str(saved))
-    assert "this is the backup of another node" in result.stderr
+    assert (result.exit_code, "the backup of another node" in result.stderr) == (1, True)
+    assert ours in result.stderr
+    assert other in result.stderr
+    assert not list(stocked.folder.glob("hub.db*"))
+    assert "restored from" in stocked.run("restore", "--yes", str(saved))
 
 
 # -- rebuild ------------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ from taxii_fed.cli.takeover import (
 )
 from taxii_fed.core.errors import BadRequestError, RefusedError
 from taxii_fed.core.rules.model import Party
+from taxii_fed.ports import Store
+from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.intake.transfer import Outcome, bundle, unpacked
 from taxii_fed.services.views.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file
@@ -253,8 +255,8 @@ def _target(file: Path | None) -> Iterator[Callable[[bytes], object]]:
 def backup(ctx: click.Context, file: Path) -> None:
     """Copy the store while the node runs.
 
-    The copy, in a new FILE, is of one moment. The node's key is not in it: without that the copy is worth nothing to readers
-    who hold cursors and edited copies.
+    The copy, in a new FILE, is of one moment, and gets its name only once it has been read through and found whole. The node's key is
+    not in it: without that the copy is worth nothing to readers who hold cursors and edited copies.
     """
     with opened(ctx) as node:
         node.store.backup(str(file))
@@ -263,21 +265,32 @@ def backup(ctx: click.Context, file: Path) -> None:
 
 
 @click.command()
+@click.option("--yes", "sure", is_flag=True, help="Go on where the backup has another identity than the configuration.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.pass_context
-def restore(ctx: click.Context, file: Path) -> None:
+def restore(ctx: click.Context, file: Path, *, sure: bool) -> None:
     """Put a backup in the place of the store.
 
-    The store must not be there. Readers go on with their cursors; what came in after the backup comes again from peers.
+    The store must not be there. Readers go on with their cursors; what came in after the backup comes again from peers. What is
+    damaged, or belongs to another node, is not put in place.
     """
-    address = settings_of(ctx).store.url
+    settings = settings_of(ctx)
+    address = settings.store.url
     if address.kind != "sqlite":
         raise RefusedError("this store has a tool of its own for backups; use that")
-    restore_file(file, address.path, SystemClock())
+
+    def check(store: Store) -> None:
+        with store.read() as reader:
+            theirs = InForceCache().require(reader).identity
+        if theirs != settings.node.identity and not sure:
+            raise RefusedError(
+                f"{file} is the backup of another node: its identity is {theirs}, that of the configuration {settings.node.identity}. "
+                "Nothing was changed. To restore it all the same: taxii-fed restore --yes"
+            )
+
+    restore_file(file, address.path, SystemClock(), check)
     with opened(ctx) as node:
         terms = in_force(node)
-        if terms.identity != node.settings.node.identity:
-            note("taxii-fed: this is the backup of another node: its identity is not that of the configuration")
         warn_of_difference(node)
     click.echo(f"{address.path}: restored from {file}, with the rules of {terms.node}")
 

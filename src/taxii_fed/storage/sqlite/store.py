@@ -12,9 +12,10 @@ from pathlib import Path
 
 from taxii_fed.core.errors import StoreError, StoreUnavailableError
 from taxii_fed.ports import Clock, Lease, Moving, Place, Read, Reader, View, Writer
+from taxii_fed.storage.sqlite.checking import first_fault
 from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
 from taxii_fed.storage.sqlite.log import tidy_log
-from taxii_fed.storage.sqlite.making import make_file, settle_folder
+from taxii_fed.storage.sqlite.making import BESIDE, make_file, settle_folder
 from taxii_fed.storage.sqlite.moving import SqliteMoving
 from taxii_fed.storage.sqlite.names import Names, WordCache
 from taxii_fed.storage.sqlite.openings import Stamped, note_outlasted
@@ -232,7 +233,10 @@ class SqliteStore:
         self._words = WordCache()
 
     def backup(self, path: str) -> None:
-        """Write a consistent copy to a new file while others go on. Raises `StoreError` where the file is there already."""
+        """Write a consistent copy to a new file while others go on.
+
+        Raises `StoreError` where the file is there already, can't be written, or would be no whole store because this one is damaged.
+        """
         target = Path(path)
         if target.exists():
             raise StoreError(f"{target} is there already")
@@ -240,16 +244,25 @@ class SqliteStore:
         try:
             part.touch(mode=0o600)
         except OSError as error:
-            raise StoreError(f"{part} can't be made: {error.strerror}") from error
+            raise StoreError(f"{target} can't be made: {error.strerror}") from error
         try:
-            with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=False)) as db:
-                db.execute("BEGIN")
-                with closing(sqlite3.connect(part)) as copy:
-                    db.backup(copy)
+            self._copy_to(part, path)
+            if fault := first_fault(part):
+                raise StoreError(f"{self._path} is damaged; restore the latest backup. {target} was not written. ({fault})")
             part.replace(target)
             settle_folder(target.parent)
         finally:
-            part.unlink(missing_ok=True)
+            for end in ("", *BESIDE):
+                part.with_name(part.name + end).unlink(missing_ok=True)
+
+    def _copy_to(self, part: Path, name: str) -> None:
+        with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=False)) as db:
+            db.execute("BEGIN")
+            try:
+                with closing(sqlite3.connect(part)) as copy:
+                    db.backup(copy)
+            except sqlite3.Error as error:
+                raise StoreError(f"{name} can't be written: {error}") from error
 
     def close(self) -> None:
         """Free connections."""
