@@ -100,6 +100,7 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
             yield f"    {done}"
         if version.changes:
             yield f"    edited by {_rules(version.changes)}"
+        yield from _chain_lines(version)
         return
     yield f"{head}: {words.why_not(version.reason)}"
     if version.rule:
@@ -108,6 +109,12 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
         yield f"    the marking {marking}"
     if version.changes:
         yield f"    the edit is asked for by {_rules(version.changes)}"
+    if version.unused and version.unused[0] != version.reason:
+        yield f"    nor does it go along with what names it: {_decision(*version.unused)}"
+    yield from _chain_lines(version)
+
+
+def _chain_lines(version: VersionAnswer) -> Iterator[str]:
     for link in version.chain:
         yield f"    because of {link.object_id}: {_decision(link.reason, link.rule)}"
 
@@ -139,6 +146,7 @@ def _answer_json(answer: Answer) -> Json:
                 "derived": each.derived,
                 "edited_by": list(each.changes),
                 "unknown_markings": list(each.unknown),
+                "goes_along": {"reason": each.unused[0], "rule": each.unused[1]} if each.unused else None,
                 "chain": [
                     {"object": link.object_id, "reason": link.reason, "rule": link.rule, "why": words.why_not(link.reason)}
                     for link in each.chain
@@ -309,7 +317,7 @@ def _tell_holdings(holdings: Iterable[Holding]) -> None:
             )
             for each in held
         ]
-        echo_table(("  party", "since", "until", "by", "fetched by (last read)"), rows)
+        echo_table(("  party", "since", "until", "by", "fetched by (last read)"), rows, folds=("by", "fetched by (last read)"))
 
 
 def _holding_json(holding: Holding) -> Json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,45 @@ def echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def echo_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """Write rows as a table to standard output; in a pipe as wide as it needs to be, so that nothing is cut."""
-    from rich.console import Console  # noqa: PLC0415 — only where a table is written
+_GAP = 2
+_FOLDED = 16
+"""How narrow a column that folds may become."""
+
+
+def echo_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, folds: Collection[str] = ()) -> None:
+    """Write rows as a table to standard output; in a pipe as wide as it needs to be.
+
+    On a terminal only the columns ``folds`` are folded: ids, versions and times stay whole, so that they can be copied. Where that is not
+    enough, each row becomes a block with a line for each cell.
+    """
+    from rich.cells import cell_len  # noqa: PLC0415 — only where a table is written
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console()
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *lines, strict=True)]
+    least = (min(width, _FOLDED) if name in folds else width for name, width in zip(columns, widths, strict=True))
+    # without colours there is no other style either, so that nothing but text is written
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     if not console.is_terminal:
-        console = Console(width=10_000)
+        console.width = max(1, sum(widths) + _GAP * len(widths))
+    elif sum(least) + _GAP * (len(widths) - 1) > console.width:
+        click.echo("\n\n".join(_block(columns, cells) for cells in lines))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for name in columns:
+        table.add_column(name, no_wrap=name not in folds, overflow="fold")
+    for cells in lines:
+        table.add_row(*map(Text, cells))
     console.print(table)
+
+
+def _block(columns: Sequence[str], cells: Sequence[str]) -> str:
+    """Return the cells of one row that hold something, below each other with the names of their columns."""
+    longest = max(map(len, columns))
+    pairs = zip(columns, cells, strict=True)
+    return "\n".join(f"{f'{name}:' if name else '':<{longest + 1}} {cell.strip()}" for name, cell in pairs if cell.strip())
 
 
 class Reads(click.ParamType):  # type: ignore[type-arg, unused-ignore]

@@ -210,7 +210,9 @@ def _tell(name: str, plan: Peer, found: Examined) -> None:
         )
         for row in found.collections
     ]
-    echo_table(("collection", "title", "read", "write", "objects", "goes to", "problem"), rows)
+    echo_table(
+        ("collection", "title", "read", "write", "objects", "goes to", "problem"), rows, folds=("title", "goes to", "problem")
+    )
     for theirs in found.missing:
         click.echo(f"It shows us no collection {theirs}, which is to be pulled.")
 

@@ -70,7 +70,9 @@ def held(ctx: click.Context, *, as_json: bool) -> None:
     if not rows:
         click.echo("Nothing is on hold.")
         return
-    echo_table(("collection", "object", "version", "name", "rule", "kept from", "until"), rows)
+    echo_table(
+        ("collection", "object", "version", "name", "rule", "kept from", "until"), rows, folds=("name", "rule", "kept from")
+    )
     if any(row[-1] == "approved" for row in rows):
         click.echo("\nTo let one version go to one party: taxii-fed approve OBJECT VERSION --to PARTY")
 
@@ -168,7 +170,7 @@ def list_items(ctx: click.Context, peer: str, collection: str | None, object_id:
     if not rows:
         click.echo("Nothing lies in quarantine.")
         return
-    echo_table(("item", "since", "collection", "object", "version", "from", "why"), rows)
+    echo_table(("item", "since", "collection", "object", "version", "from", "why"), rows, folds=("why",))
 
 
 @quarantine.command()

@@ -188,7 +188,7 @@ def tell_subscriptions(rows: list[dict[str, Any]]) -> None:
         click.echo("Nothing is pulled: the configuration has no peers with collections to pull.")
         return
     columns = ("peer", "goes to", "state", "watermark", "last pull", "came of it", "error")
-    echo_table(columns, [_cells(row) for row in rows])
+    echo_table(columns, [_cells(row) for row in rows], folds=("came of it", "error"))
     for row in rows:
         name = f"{row['peer']} → {row['ours']}"
         if row["compare_error"]:
