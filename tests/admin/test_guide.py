@@ -42,6 +42,7 @@ def node(admin, monkeypatch):
         relationship(5, stix_id("indicator", 1), stix_id("malware", 4)),
     ]
     Path("feed.json").write_text(json.dumps({"type": "bundle", "id": "bundle--1", "objects": feed}))
+    admin.run("apply")
     return admin
 
 

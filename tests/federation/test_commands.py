@@ -80,13 +80,48 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with serving(peer) as wire:
         (tmp_path / "node.key").write_text("0123456789abcdef" * 4)
         (tmp_path / "taxii-fed.yaml").write_text(CONFIG.format(url=wire.url, collection=COLLECTION, port=1))
-        yield Desk(tmp_path, peer, wire)
+        desk = Desk(tmp_path, peer, wire)
+        desk.run("apply")
+        yield desk
 
 
 def test_sync_once_pulls_everything_and_says_so(desk: Desk) -> None:
     done = desk.run("sync", "--once")
     assert done.exit_code == 0, done.output
     assert done.output == "eu-csirt → banking pulled: 25 new\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("list",), ("pause", "eu-csirt"), ("resume", "eu-csirt"), ("pull", "eu-csirt"), ("reset", "eu-csirt")],
+    ids=lambda command: command[0],
+)
+def test_a_command_about_peers_makes_no_store_where_it_is_missing(desk: Desk, command: tuple[str, ...]) -> None:
+    for path in desk.folder.glob("node.db*"):
+        path.unlink()
+    done = desk.run("peer", *command)
+    assert done.exit_code == 1
+    assert "node.db does not exist: start the server, or run `taxii-fed apply`, to make it." in done.stderr
+    assert not list(desk.folder.glob("node.db*"))
+
+
+def test_sync_once_says_that_it_made_a_store(desk: Desk) -> None:
+    for path in desk.folder.glob("node.db*"):
+        path.unlink()
+    done = desk.run("sync", "--once")
+    assert done.stdout == "eu-csirt → banking pulled: 25 new\n"
+    assert done.stderr == f"taxii-fed: there was no store; made a new one, sqlite:{desk.folder / 'node.db'}\n"
+    assert desk.run("sync", "--once").stderr == ""
+
+
+def test_looking_at_peers_puts_no_configuration_in_force(desk: Desk) -> None:
+    path = Path(desk.config)
+    path.write_text(path.read_text().replace("title: Banking", "title: Banks"))
+    before = desk.run("plan").output
+    assert "in force" not in before
+    desk.run("peer", "list")
+    desk.run("peer", "pause", "eu-csirt")
+    assert desk.run("plan").output == before
 
 
 def test_sync_once_with_reconcile_withdraws_what_is_gone(desk: Desk) -> None:

@@ -241,4 +241,4 @@ def test_the_commands_speak_with_it(tmp_path: Path) -> None:
         (row,) = json.loads(tested.stdout)["collections"]
         assert (row["id"], row["ours"], row["objects"]) == (COLLECTION, ["banking"], 12)
         pulled = CliRunner().invoke(main, ["--config", str(config), "sync", "--once", "old"])
-    assert (pulled.exit_code, pulled.output) == (0, "old → banking pulled: 12 new\n")
+    assert (pulled.exit_code, pulled.stdout) == (0, "old → banking pulled: 12 new\n")

@@ -15,9 +15,11 @@ import click
 from taxii_fed.cli.common import settings_of
 from taxii_fed.config import convert, scalars
 from taxii_fed.config.problems import nearest
+from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import RefusedError, StoreError
 from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import format_date_added, format_taxii
+from taxii_fed.ports import Clock, Store
 from taxii_fed.storage import open_store
 from taxii_fed.wiring import Node, SystemClock, open_node
 
@@ -25,21 +27,36 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 
+def store_of(settings: Settings, clock: Clock, *, made: Callable[[str], object] | None = None) -> Store:
+    """Open the store of a configuration. With ``made`` one that is not there is made, and ``made`` told where; otherwise `StoreError`."""
+    url = settings.store.url
+    try:
+        return open_store(url.url.get_secret_value(), base_dir=Path(), clock=clock, create=False)
+    except StoreError as error:
+        if not str(error).endswith("does not exist"):
+            raise
+        if made is None:
+            raise StoreError(f"{error}: start the server, or run `taxii-fed apply`, to make it.") from None
+    store = open_store(url.url.get_secret_value(), base_dir=Path(), clock=clock)
+    made(url.shown)
+    return store
+
+
+def tell_made(place: str) -> None:
+    """Tell a person that there was no store, and where there is one now."""
+    note(f"taxii-fed: there was no store; made a new one, {place}")
+
+
 @contextmanager
 def opened(ctx: click.Context, *, create: bool = False) -> Iterator[Node]:
     """Open the node of the configuration without putting anything in force.
 
-    With ``create`` a store that is not there yet, or empty, gets the configuration, as at a first start. Raises `ConfigError`, and
-    `StoreError` where there is no store.
+    With ``create`` a store that is not there yet is made, which is said, and an empty one gets the configuration, as at a first start.
+    Raises `ConfigError`, and `StoreError` where there is no store.
     """
     settings = settings_of(ctx)
     clock = SystemClock()
-    try:
-        store = open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock, create=create)
-    except StoreError as error:
-        if create or not str(error).endswith("does not exist"):
-            raise
-        raise StoreError(f"{error}: start the server, or run `taxii-fed apply`, to make it.") from None
+    store = store_of(settings, clock, made=tell_made if create else None)
     node = open_node(settings, clock=clock, store=store, adopt=False)
     try:
         if create:
