@@ -87,6 +87,7 @@ def party_of(name: str, attributes: dict[str, Any], publish: tuple[str, ...] = (
         organisation=attributes.get("organisation", ""),
         communities=tuple(Membership(each) for each in attributes.get("communities", ())),
         publish=publish,
+        accounts=(name,),
     )
 
 

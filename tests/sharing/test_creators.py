@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from nodekit import identity, in_force, indicator, open_kit, stix_id
+from nodekit import START, identity, in_force, indicator, open_kit, stix_id
 from sharing.test_definitions import DEFINITION, STATEMENT
-from taxii_fed.core.rules.model import Change, Party, Share, What
+from taxii_fed.core.errors import RefusedError
+from taxii_fed.core.rules.judge import Reason
+from taxii_fed.core.rules.model import Change, Hold, Party, Share, To, What
 from taxii_fed.core.stix.levels import Level
+from taxii_fed.services.answers.explain import Because
+from taxii_fed.services.rules.holds import Holds
 
 BANK, VENDOR = Party(name="bank", role="bank"), Party(name="vendor", role="vendor")
 ONE, OTHER = stix_id("identity", 1), stix_id("identity", 2)
@@ -35,7 +39,11 @@ def kit(tmp_path, request):
 
 
 def seen(kit, party):
-    return {obj["id"] for obj in kit.view(party)}
+    return {obj["id"] for obj in kit.view(party) if obj["type"] != "note"}
+
+
+def holds_of(kit):
+    return Holds(kit.store, kit.settler, kit.cache, kit.clock)
 
 
 @pytest.mark.invariant("I1")
@@ -76,3 +84,42 @@ def test_a_creator_comes_in_all_versions_that_it_may_be_named_in(kit):
     assert len(kit.view("vendor")) == 1
     kit.publish(indicator(1, created_by_ref=ONE))
     assert [obj["id"] for obj in kit.view("vendor")].count(ONE) == 2
+
+
+def _holding(what: What, **until: object) -> object:
+    return in_force(
+        parties=(BANK,),
+        share=(Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN),),
+        hold=(Hold(name="waits", to=To(role=("bank",)), what=what, **until),),
+    )
+
+
+@pytest.mark.invariant("I7")
+@pytest.mark.parametrize(
+    "kit", [_holding(What(type=("identity",)), until_at=START + 100), _holding(What(), until_at=START + 100)], indirect=True
+)
+def test_a_hold_on_an_unmarked_creator_is_over_at_its_time(kit):
+    made = indicator(1, created_by_ref=ONE)
+    kit.publish(identity(1, level=None), made)
+    assert ONE not in seen(kit, "bank")
+    kit.clock.pass_(1)
+    kit.waker.wake_due()
+    assert seen(kit, "bank") == {ONE, made["id"]}
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.parametrize("kit", [_holding(What(), approval=True)], indirect=True)
+def test_an_unmarked_creator_on_hold_is_listed_told_of_and_let_go(kit):
+    made = indicator(1, created_by_ref=ONE)
+    kit.publish(identity(1, level=None), made)
+    assert {each.object_id for part in holds_of(kit).held() for each in part} == {ONE, made["id"]}
+    holds_of(kit).approve(made["id"], "", "bank", by="a person")
+    (answer,) = kit.explainer.explain(made["id"], "bank")[0].versions
+    assert answer.derived
+    assert answer.chain == (Because(ONE, Reason.HELD, "waits"),)
+    (answer,) = kit.explainer.explain(ONE, "bank")[0].versions
+    assert (answer.reason, answer.unused) == (Reason.UNMARKED, (Reason.HELD, "waits"))
+    holds_of(kit).approve(ONE, "", "bank", by="a person")
+    assert seen(kit, "bank") == {ONE, made["id"]}
+    with pytest.raises(RefusedError):
+        holds_of(kit).approve(ONE, "", "bank", by="a person")

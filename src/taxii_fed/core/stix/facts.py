@@ -95,6 +95,10 @@ STIX_TYPES = OBSERVABLE_TYPES | frozenset(
 """The object types that STIX 2.1 defines; any other type is custom."""
 
 
+GOING_ALONG = frozenset({"identity", "extension-definition"})
+"""Types of objects that go along with what names them, though the rules would not give them out by themselves (convention 12)."""
+
+
 def facts_of(obj: Json, provenance: Provenance) -> Facts:
     """Return the facts of a checked object (`core.stix.checks.check_object` has passed it)."""
     get = obj.get

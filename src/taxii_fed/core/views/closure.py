@@ -87,6 +87,8 @@ class _State:
     present: bool = False
     reason: str = ""
     because: str = ""
+    unused: Verdict | None = None
+    """Why it does not even go along with what names it as its creator or extension."""
     needs: tuple[Use, ...] = ()
     """Uses of which one must be by something visible; empty: none is needed."""
     unsupported: str = Reason.REFERENCE_WITHHELD
@@ -96,6 +98,8 @@ class _State:
     given_id: str = ""
     content: Json | None = None
     language_cut: Json | None = None
+    cut: str = ""
+    """What a reference that was cut had named, or the creator that was left out."""
     reasons: list[str] = field(default_factory=list)
 
     @property
@@ -190,6 +194,8 @@ class _Closure:
             state.needs = (use,)
             state.unsupported = state.verdict.reason
             state.verdict = verdict
+        else:
+            state.unused = verdict
 
     def _edit(self, state: _State) -> None:
         creator = state.facts.created_by
@@ -340,6 +346,8 @@ class _Closure:
         state.reasons = list(state.edited.reasons) if state.edited is not None else []
         if state.nameless or None in moved.values():
             state.reasons.append(Reason.REFERENCE_CUT)
+            named = (state.facts.created_by if state.nameless else "", *(old for old, new in moved.items() if new is None))
+            state.cut = next(filter(None, named))
         if state.language_cut is not None:
             state.reasons.append(Reason.PROPERTY_MARKING)
 
@@ -402,7 +410,7 @@ class _Closure:
             )
 
     def _result(self, state: _State) -> Result:
-        verdict = state.verdict
+        verdict, unused = state.verdict, state.unused
         reasons = list(state.reasons)
         if verdict.override:
             reasons.append(Reason.OVERRIDE)
@@ -417,11 +425,16 @@ class _Closure:
             rule=verdict.rule,
             reason="" if state.present else state.reason,
             reasons=tuple(dict.fromkeys(reasons)) if state.present else (),
-            because=state.because,
-            wake_at=verdict.wake_at,
+            because=state.cut if state.present and state.changed else state.because,
+            unused=(unused.reason, unused.rule) if unused is not None else None,
+            wake_at=_sooner(verdict.wake_at, unused.wake_at if unused is not None else None),
             held=verdict.outcome is Outcome.HOLD,
             changes=_editing(state),
         )
+
+
+def _sooner(one: int | None, other: int | None) -> int | None:
+    return min((at for at in (one, other) if at is not None), default=None)
 
 
 def _editing(state: _State) -> tuple[str, ...]:

@@ -42,9 +42,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one version comes to. ``content`` is None where the original goes out; ``because`` names the reference that decided.
+    """What one version comes to. ``content`` is None where the original goes out.
 
-    ``changes`` names the change rules that edited it, or that asked for what can't be done surely.
+    ``because`` names the reference that decided, or one that a copy lost. ``unused``: reason and rule why it does not go along with what
+    names it as its creator or extension either, None for what never would. ``changes`` names the change rules that edited it, or that asked
+    for what can't be done surely.
     ``source`` is set in the result of a link: the id of the object whose copy it links (`core.views.links`); its ``key`` is then negative.
     """
 
@@ -57,6 +59,7 @@ class Result:
     reason: str = ""
     reasons: tuple[str, ...] = ()
     because: str = ""
+    unused: tuple[str, str] | None = None
     wake_at: int | None = None
     held: bool = False
     source: str = ""

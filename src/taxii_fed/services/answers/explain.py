@@ -40,8 +40,9 @@ class Because:
 class VersionAnswer:
     """One version for one party. ``outcome``: ``visible``, ``withheld`` or ``held``; ``since`` (ms) and ``given_id`` where visible.
 
-    ``reason`` is why not; ``reasons`` what was done to a copy, or noted of a release; ``chain`` the references that decided; ``changes``
-    the change rules that edited it, or that asked for what can't be done surely; ``unknown`` the markings that nothing explains.
+    ``reason`` is why not; ``reasons`` what was done to a copy, or noted of a release; ``chain`` the references that decided, or led to one
+    that was cut; ``changes`` the change rules that edited it, or that asked for what can't be done surely; ``unknown`` the markings that
+    nothing explains. ``unused``: reason and rule why it does not go along with what names it as its creator or extension either.
     """
 
     version_text: str
@@ -55,6 +56,7 @@ class VersionAnswer:
     chain: tuple[Because, ...] = ()
     changes: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    unused: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,7 @@ class Explainer:
             return VersionAnswer(
                 version_text=result.facts.version_text, outcome="visible", rule=entry.rule, reasons=entry.reasons,
                 given_id=entry.id, since=entry.date_added, derived=entry.derived, changes=result.changes,
+                chain=self._chain(reader, in_force, collection, party, result, at),
             )  # fmt: skip
         outcome = "visible" if result.visible and at is not None else "held" if result.held else "withheld"
         meanings = Loaded(reader, collection, in_force, 0).meanings(())
@@ -204,7 +207,7 @@ class Explainer:
             version_text=result.facts.version_text, outcome=outcome, rule=result.rule, reason=result.reason,
             reasons=result.reasons, given_id=result.given_id if at is not None else "",
             chain=self._chain(reader, in_force, collection, party, result, at), changes=result.changes,
-            unknown=unknown(result.facts, meanings) if result.reason == Reason.UNKNOWN_MARKING else (),
+            unknown=unknown(result.facts, meanings) if result.reason == Reason.UNKNOWN_MARKING else (), unused=result.unused,
         )  # fmt: skip
 
     def _chain(
@@ -212,6 +215,7 @@ class Explainer:
     ) -> tuple[Because, ...]:
         chain: list[Because] = []
         target, seen = result.because, {result.facts.id}
+        creator = result.facts.created_by
         while target and target not in seen and len(chain) < _DEEPEST_CHAIN:
             seen.add(target)
             results = self._results(reader, in_force, collection, target, party, at)
@@ -219,8 +223,9 @@ class Explainer:
             if hidden is None:
                 chain.append(Because(target, self._missing(reader, collection, target), ""))
                 break
-            chain.append(Because(target, hidden.reason, hidden.rule))
-            target = hidden.because
+            reason, rule = hidden.unused if hidden.unused and target == creator else (hidden.reason, hidden.rule)
+            chain.append(Because(target, reason, rule))
+            target, creator = hidden.because, ""
         return tuple(chain)
 
     def _missing(self, reader: Reader, collection: CollectionTerms, object_id: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from taxii_fed.core.errors import NotFoundError, RefusedError
 from taxii_fed.core.rules.audience import Audience, audience_of
-from taxii_fed.core.rules.judge import Judge, Outcome
+from taxii_fed.core.rules.judge import Judge, Outcome, Verdict
 from taxii_fed.core.rules.model import CollectionTerms, Hold, InForce, What
+from taxii_fed.core.stix.facts import GOING_ALONG, Facts
 from taxii_fed.core.timestamps import parse_rfc3339
 from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import Clock, Reader, Store, Version
@@ -101,7 +102,7 @@ class Holds:
         for names, audience in holding:
             judge = Judge(audience, in_force, meanings, now, lambda object_id: approved.get(object_id, []))
             for version, candidate in candidates:
-                verdict = judge(candidate.facts)
+                verdict = _held(judge, candidate.facts)
                 if verdict.outcome is Outcome.HOLD:
                     asked = any(rule.name == verdict.rule and rule.approval for rule in audience.hold)
                     first = found.get((version.key, verdict.rule))
@@ -169,10 +170,8 @@ class Holds:
         now = self._clock.now()
         meanings = Loaded(reader, collection, in_force, now).meanings([candidate])
         approved = approvals.standing(reader, collection.id, {candidate.facts.id})
-        return (
-            Judge(alone, in_force, meanings, now, lambda object_id: approved.get(object_id, []))(candidate.facts).outcome
-            is Outcome.HOLD
-        )
+        judge = Judge(alone, in_force, meanings, now, lambda object_id: approved.get(object_id, []))
+        return _held(judge, candidate.facts).outcome is Outcome.HOLD
 
     def _versions(
         self, reader: Reader, in_force: InForce, object_id: str, version_text: str
@@ -183,6 +182,14 @@ class Holds:
             chosen = versions[-1:] if instant is None else [each for each in versions if each.version == instant]
             for version in chosen:
                 yield collection, version
+
+
+def _held(judge: Judge, facts: Facts) -> Verdict:
+    """Return the verdict on a version, by itself or as what others name: a hold keeps an author, too, from going along (convention 12)."""
+    verdict = judge(facts)
+    if verdict.outcome is Outcome.WITHHOLD and facts.type in GOING_ALONG:
+        return judge(facts, used=True)
+    return verdict
 
 
 def _may_be_about(what: What, version: Version) -> bool:
