@@ -336,3 +336,15 @@ def test_an_erased_object_is_answered_with_the_ledger(stocked):
 def test_a_span_that_is_none_is_refused_with_what_is_one(stocked, since):
     result = stocked.try_("ledger", "--peer", "eu-csirt", "--since", since)
     assert (result.exit_code, "expected a span such as 90m, 12h or 7d" in result.output) == (2, True)
+
+
+def test_an_author_whom_nothing_names_is_said_to_go_along_with_what_does(stocked):
+    author = identity(7, level=None)
+    stocked.publish(author)
+    alone = "it goes along with what names it, and nothing that goes out does"
+    assert alone in stocked.run("explain", author["id"], "--to", "harbour-bank")
+    assert alone not in stocked.run("explain", author["id"], "--to", "lantau-life"), "which reads nothing here"
+    stocked.publish(indicator(70, created_by_ref=author["id"]))
+    said = stocked.run("explain", author["id"], "--to", "harbour-bank")
+    assert "visible since" in said
+    assert alone not in said

@@ -27,6 +27,7 @@ from taxii_fed.cli.node import (
 )
 from taxii_fed.config import scalars
 from taxii_fed.core.errors import NotFoundError
+from taxii_fed.core.stix.facts import GOING_ALONG
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.ports import DoorEvent, Entry
 from taxii_fed.services.answers.explain import Answer, Holding, VersionAnswer
@@ -73,6 +74,8 @@ def answer_lines(answer: Answer) -> Iterator[str]:
         yield f"{answer.party} does not read this collection (`taxii-fed view {answer.party} {answer.collection}` says why)"
     for version in answer.versions:
         yield from _version_lines(version)
+        if answer.reads and _waits_for_company(answer.object_id, version):
+            yield "    it goes along with what names it, and nothing that goes out does"
     for entry in answer.notices:
         yield f"visible since {stamp(entry.date_added)}: {words.done(entry.reasons)}"
     if not (answer.versions or answer.notices):
@@ -112,6 +115,16 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
     if version.unused and version.unused[0] != version.reason:
         yield f"    nor does it go along with what names it: {_decision(*version.unused)}"
     yield from _chain_lines(version)
+
+
+def _waits_for_company(object_id: str, version: VersionAnswer) -> bool:
+    """Return whether something is withheld that would be given out with an object that names it (convention 12)."""
+    return (
+        version.outcome == "withheld"
+        and version.unused is None
+        and version.reason not in words.BEYOND_RULES
+        and object_id.partition("--")[0] in GOING_ALONG
+    )
 
 
 def _chain_lines(version: VersionAnswer) -> Iterator[str]:
