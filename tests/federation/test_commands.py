@@ -138,7 +138,12 @@ def test_a_mass_removal_asks_for_a_yes(desk: Desk) -> None:
     held = desk.run("peer", "pull", "--reconcile", "eu-csirt")
     assert held.exit_code == 1
     assert "20 of 25 versions are gone there" in held.output
-    assert "--yes" in desk.run("peer", "list").output
+    assert "'taxii-fed ledger --peer eu-csirt' lists them" in held.output
+    listed = desk.run("ledger", "--peer", "eu-csirt").output
+    assert listed.count("gone there, with much else: it stays until a person agrees") == 20
+    listing = desk.run("peer", "list").output
+    assert "--yes" in listing
+    assert "taxii-fed ledger --peer eu-csirt;" in listing
     assert desk.json("peer", "list")[0]["removals_waiting"]["gone"] == 20
     assert desk.run("peer", "pull", "--reconcile", "--yes", "eu-csirt").exit_code == 0
     assert desk.json("peer", "list")[0]["removals_waiting"] is None
@@ -152,12 +157,18 @@ def test_a_failing_peer_is_told_in_words_and_fails_the_command(desk: Desk) -> No
     row = desk.json("peer", "list")[0]
     assert (row["state"], row["failures"]) == ("failing", 1)
     assert "(403)" in row["error"]
+    for command in (("peer", "list"), ("status",)):
+        told = f"failed once since {row['failing_since'][:19]}Z; tried again at {row['next_attempt'][:19]}Z"
+        assert told in desk.run(*command).output
 
 
 def test_a_paused_peer_is_left_alone_unless_it_is_named(desk: Desk) -> None:
     assert desk.run("peer", "pause", "eu-csirt").output == "eu-csirt: paused\n"
     assert desk.run("sync", "--once").output == "eu-csirt → banking paused\n"
-    assert "25 new" in desk.run("sync", "--once", "eu-csirt").output
+    pulled = desk.run("peer", "pull", "eu-csirt").output
+    assert "paused: beside this, nothing is pulled until 'taxii-fed peer resume eu-csirt'" in pulled
+    assert "25 new" in pulled
+    assert "25 known already" in desk.run("sync", "--once", "eu-csirt").output
     assert desk.json("peer", "list")[0]["state"] == "paused"
     desk.run("peer", "resume", "eu-csirt")
     assert "25 known already" in desk.run("sync", "--once").output

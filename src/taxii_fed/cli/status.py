@@ -191,13 +191,18 @@ def tell_subscriptions(rows: list[dict[str, Any]]) -> None:
     echo_table(columns, [_cells(row) for row in rows], folds=("came of it", "error"))
     for row in rows:
         name = f"{row['peer']} → {row['ours']}"
+        if row["failures"]:
+            times = "once" if row["failures"] == 1 else f"{row['failures']} times"
+            again = f"; tried again at {row['next_attempt'][:19]}Z" if row["next_attempt"] else ""
+            click.echo(f"{name}: failed {times} since {row['failing_since'][:19]}Z{again}")
         if row["compare_error"]:
             click.echo(f"{name}: not compared with its manifest: {row['compare_error']}")
         if row["removals_waiting"]:
             held = row["removals_waiting"]
             click.echo(
-                f"{name}: {held['gone']} of {held['of']} versions are gone there, too many at once. "
-                f"If that is right: taxii-fed peer pull --reconcile --yes {row['peer']}"
+                f"{name}: {held['gone']} of {held['of']} versions are gone there, too many at once, so they stay. "
+                f"To see which: taxii-fed ledger --peer {row['peer']}; "
+                f"if they may go: taxii-fed peer pull --reconcile --yes {row['peer']}"
             )
 
 

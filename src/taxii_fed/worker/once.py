@@ -62,6 +62,8 @@ class Once:
             if states[subscription].paused and not self._named:
                 self._say(subscription, "paused")
                 continue
+            if states[subscription].paused:
+                self._say(subscription, f"paused: beside this, nothing is pulled until 'taxii-fed peer resume {peer}'")
             run = self._run(subscription, comparison=False)
             if self._compare and run.error is None and not run.elsewhere:
                 self._run(subscription, comparison=True)
@@ -98,7 +100,10 @@ class Once:
         waiting = self._federation.subscriptions.states()[subscription].waiting
         if comparison and waiting is not None:
             self.failed = True
-            found += f"; {waiting.gone} of {waiting.of} versions are gone there, too many at once: see, then add --yes"
+            found += (
+                f"; {waiting.gone} of {waiting.of} versions are gone there, too many at once, so they stay: "
+                f"'taxii-fed ledger --peer {subscription.peer}' lists them. If they may go, add --yes"
+            )
         return f"{what}: {found}" + (" (not to the end)" if run.unfinished else "")
 
     def _say(self, subscription: Subscription, text: str) -> None:
