@@ -9,6 +9,8 @@ import shlex
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -26,7 +28,7 @@ from taxii2client.common import TokenAuth
 from taxii2client.v21 import Collection, Server, as_pages
 
 from httpkit.client import TAXII
-from httpkit.nodes import BANKING, PASSWORD, token_of
+from httpkit.nodes import BANKING, PASSWORD, token_of, write_config
 from httpkit.objects import indicator, malware
 from httpkit.resources import RESOURCES
 from httpkit.served import Served, serving
@@ -468,6 +470,17 @@ def test_half_a_head_does_not_keep_a_server_from_ending(tmp_path: Path):
 
 
 # -- signals ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_that_is_taken_is_told_in_one_line_at_once_and_nothing_is_put_in_force(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = write_config(tmp_path, lambda text: text.replace("server:\n", f"server:\n  listen: 127.0.0.1:{port}\n"))
+        command = [sys.executable, "-m", "taxii_fed", "--config", str(path), "serve"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stderr == f"taxii-fed: 127.0.0.1:{port} is in use by another process (server.listen)\n"
+    assert ended.returncode == 1
+    assert not list(tmp_path.glob("*.db"))
 
 
 def test_sigterm_ends_the_server_after_the_requests_under_way(tmp_path: Path):

@@ -25,14 +25,18 @@ def serve(ctx: click.Context, *, workers: int, threads: int) -> None:
 
 
 def run_server(settings: Settings, read: Callable[[], Settings], workers: int, threads: int) -> None:
-    """Serve until a signal ends it. ``read`` reads the settings again on SIGHUP. Raises `StoreError` where the store can't be opened."""
+    """Serve until a signal ends it. ``read`` reads the settings again on SIGHUP.
+
+    Raises `RefusedError` where nothing can listen, before anything is put in force, and `StoreError` where the store can't be opened.
+    """
     # Where the processes share their metrics; prometheus_client looks for it when it is first imported.
     folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="taxii-fed-metrics-")
     owner = os.getpid()
-    from taxii_fed.web.server import Server  # noqa: PLC0415
+    from taxii_fed.web.server import Server, require_free  # noqa: PLC0415
     from taxii_fed.wiring import open_node  # noqa: PLC0415
 
     try:
+        require_free(settings.server.listen)
         Server(settings, read, open_node, workers, threads).run()
     finally:
         # Each worker comes by here too when it ends, and must leave the others their folder.

@@ -6,6 +6,7 @@ request that is sent too slowly loses its connection, and what gunicorn itself r
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -27,7 +28,7 @@ from prometheus_client import multiprocess
 from taxii_fed.config import convert
 from taxii_fed.config.scalars import Address
 from taxii_fed.config.schema import Settings, Tls
-from taxii_fed.core.errors import ConfigError, StoreError
+from taxii_fed.core.errors import ConfigError, RefusedError, StoreError
 from taxii_fed.core.loglines import describe, format_of
 from taxii_fed.core.taxii.resources import TAXII_MEDIA_TYPE
 from taxii_fed.services.processes import Process
@@ -339,9 +340,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         try:
             coming = self._read()
             if coming.server.listen != self._settings.server.listen:
-                _require_free(coming.server.listen)
+                require_free(coming.server.listen)
             self._context = self._prepare(coming, self._open_node)
-        except (ConfigError, StoreError, OSError) as error:
+        except (ConfigError, RefusedError, StoreError, OSError) as error:
             say(self._settings, level="error", event="configuration not reloaded, the last good one stays", reason=str(error))
             self._process.reloaded(str(error))
         else:
@@ -387,10 +388,21 @@ def say(settings: Settings, **fields: str | int) -> None:
     to_standard_error(format_of(settings.log.format)(time.time_ns() // 1000, fields))
 
 
-def _require_free(address: Address) -> None:
-    """Raise ``OSError`` where nothing can listen at an address: gunicorn, which moves there on a reload, would end."""
+_HANDED_OVER = {"GUNICORN_FD", "LISTEN_FDS"}
+"""Variables that name sockets which listen already, and whose addresses are therefore taken."""
+
+
+def require_free(address: Address) -> None:
+    """Raise `RefusedError` where nothing can listen at an address: gunicorn would try it again and again, and end."""
+    if _HANDED_OVER & os.environ.keys():
+        return
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    socket.create_server((address.host, address.port), family=family).close()
+    try:
+        socket.create_server((address.host, address.port), family=family).close()
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "is in use by another process" if taken else f"can't be listened at: {error.strerror or error}"
+        raise RefusedError(f"{address} {why} (server.listen)") from None
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
