@@ -6,6 +6,8 @@ import gzip
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -135,6 +137,69 @@ def test_a_file_larger_than_a_batch_keeps_its_indices(admin):
 
 
 @pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "there is no STIX object in it"),
+        (b" \n\t\n", "there is no STIX object in it"),
+        (b"\xef\xbb\xbf", "there is no STIX object in it"),
+        (gzip.compress(b""), "there is no STIX object in it"),
+        ("[]".encode("utf-16"), "it is UTF-16 text; STIX is UTF-8"),
+        (b"\xfe\xff\x00[\x00]", "it is UTF-16 text; STIX is UTF-8"),
+        ("[]".encode("utf-32"), "it is UTF-32 text; STIX is UTF-8"),
+        (b"PK\x03\x04rest of it", "it is a zip archive; unpack it first"),
+        (b"\xfd7zXZ\x00rest of it", "it is packed with xz; unpack it first"),
+        (b"BZh91AY&SY", "it is packed with bzip2; unpack it first"),
+        (gzip.compress(gzip.compress(b"[]")), "it is packed with gzip twice"),
+        (b"%PDF-1.7\n", "it is a PDF document, not STIX"),
+        (b"SQLite format 3\x00", "it is a SQLite database; if it is that of OpenTAXII: --from opentaxii"),
+        (b"<?xml version='1.0'?>", "it is XML or HTML; STIX 2 is JSON"),
+        (b'{\n  "/discovery": {"title": "x"}, "root": {}}', "it is a data file of medallion: --from medallion"),
+    ],
+)
+def test_what_is_no_stix_is_named_and_makes_no_store(admin, content, told):
+    result = admin.try_("import", "-", "--into", "banking", stdin=content)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"taxii-fed: standard input: {told}")
+    assert result.stderr.endswith("; nothing was taken in\n")
+    assert not list(admin.folder.glob("hub.db*"))
+
+
+def test_a_list_without_objects_is_no_mistake(admin):
+    assert admin.run("import", written(admin, "file", []), "--into", "banking").startswith("0 objects into banking")
+
+
+def test_an_import_that_makes_a_store_says_so_and_one_that_fails_makes_none(admin):
+    path = written(admin, "file", [indicator(1)])
+    for words, code in (
+        ((written(admin, "text", b"hello"), "--into", "banking"), 1),
+        ((path, "--into", "nowhere"), 2),
+        ((path, "--into", "banking", "--as", "nobody"), 2),
+        ((path, "--into", "insurance", "--as", "harbour-bank"), 1),
+    ):
+        assert admin.try_("import", *words).exit_code == code
+        assert not list(admin.folder.glob("hub.db*"))
+    made = admin.try_("import", path, "--into", "banking")
+    assert (made.exit_code, made.stderr) == (
+        0,
+        f"taxii-fed: there is no store; making a new one, sqlite:{admin.folder / 'hub.db'}\n",
+    )
+    assert admin.try_("import", path, "--into", "banking").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("party", "told"),
+    [
+        ("harbour-bank", "harbour-bank may not publish in insurance, but in banking"),
+        ("pearl-bank", "pearl-bank may not publish in insurance, nor in any other collection"),
+    ],
+)
+def test_nobody_is_said_to_publish_where_it_may_not(stocked, party, told):
+    result = stocked.try_("import", written(stocked, "file", [indicator(9)]), "--into", "insurance", "--as", party)
+    assert (result.exit_code, result.stderr) == (1, f"taxii-fed: {told}\n")
+    assert stocked.seen("staff", "insurance") == set()
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
         (("--into", "bankin"), "no collection 'bankin'. Did you mean 'banking'?"),
@@ -195,6 +260,12 @@ def test_an_export_leaves_files_alone_that_are_there(stocked, tmp_path):
 def test_an_export_of_what_a_party_does_not_read_says_so(stocked):
     result = stocked.try_("export", "banking", "--party", "lantau-life")
     assert (result.exit_code, "taxii-fed view lantau-life banking" in result.stderr) == (1, True)
+
+
+def test_an_export_to_where_nobody_listens_is_no_success(stocked):
+    command = [sys.executable, "-m", "taxii_fed", "--config", str(stocked.config), "export", "banking"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "taxii-fed: standard output is closed: nothing was written\n")
 
 
 def test_an_export_of_nothing_is_a_bundle_without_objects(admin):

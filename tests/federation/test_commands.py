@@ -110,7 +110,7 @@ def test_sync_once_says_that_it_made_a_store(desk: Desk) -> None:
         path.unlink()
     done = desk.run("sync", "--once")
     assert done.stdout == "eu-csirt → banking pulled: 25 new\n"
-    assert done.stderr == f"taxii-fed: there was no store; made a new one, sqlite:{desk.folder / 'node.db'}\n"
+    assert done.stderr == f"taxii-fed: there is no store; making a new one, sqlite:{desk.folder / 'node.db'}\n"
     assert desk.run("sync", "--once").stderr == ""
 
 

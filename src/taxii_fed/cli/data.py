@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import os
 import sys
@@ -10,8 +9,9 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import click
 
@@ -20,16 +20,18 @@ from taxii_fed.cli.common import echo_json, echo_table, json_option, settings_of
 from taxii_fed.cli.node import (
     Json,
     change_is_under_way,
+    collection_in,
     collection_of,
     in_force,
     note,
     number_of,
     opened,
+    party_in,
     party_of,
     warn_of_difference,
-    watched,
     watching,
 )
+from taxii_fed.cli.sources import kept_by, named, read_from
 from taxii_fed.cli.takeover import (
     accounts_option,
     chosen,
@@ -39,17 +41,16 @@ from taxii_fed.cli.takeover import (
     theirs_of,
     theirs_option,
 )
+from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import BadRequestError, RefusedError
-from taxii_fed.core.rules.model import Party
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
 from taxii_fed.ports import Store
 from taxii_fed.services.inforce import InForceCache
-from taxii_fed.services.intake.transfer import Outcome, bundle, unpacked
+from taxii_fed.services.intake.transfer import Outcome, bundle
 from taxii_fed.services.views.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file
-from taxii_fed.takeover.theirs import TheirCollection, Theirs
-from taxii_fed.wiring import Node, SystemClock
+from taxii_fed.wiring import SystemClock
 
-_CHUNK = 1 << 20
 _MOST_LISTED = 1000
 """Refused objects that are kept for the JSON answer; counts go on."""
 
@@ -78,9 +79,9 @@ def import_(
 ) -> None:
     """Take the objects of a file into a collection.
 
-    As if PARTY had posted them. FILE is a bundle, an envelope, a list, or objects one after the other; packed with gzip or not. A dash
-    stands for standard input. What is known already changes nothing, so an import that was broken off can be repeated. The exit
-    code is 1 where anything was not taken.
+    As if PARTY, which must have the right to, had posted them. FILE is a bundle, an envelope, a list, or objects one after the other;
+    packed with gzip or not. A dash stands for standard input. What is known already changes nothing, so an import that was broken off
+    can be repeated. The exit code is 1 where anything was not taken, and where there is nothing in FILE.
 
     With --from, FILE is what another server kept: the data file of medallion, or the SQLite database of OpenTAXII. Its objects come in
     the order in which they were added there. Without --into its API roots and collections are written as settings to start from, with
@@ -94,10 +95,10 @@ def import_(
         return
     counts: Counter[str] = Counter()
     listed: list[Outcome] = []
-    source = _source(file) if theirs is None else _kept(theirs, chosen(theirs, wanted))
-    with opened(ctx, create=True) as node, source as (chunks, progress):
-        terms = collection_of(node, collection)
-        publisher = party_of(node, party) if party else _staff(node)
+    ends = partial(_ends, collection=collection, party=party, settings=settings_of(ctx))
+    source = read_from(file) if theirs is None else kept_by(theirs, chosen(theirs, wanted))
+    with source as (chunks, progress), opened(ctx, create=True, check=ends) as node:
+        publisher, terms = ends(in_force(node))
         problem = ""
         try:
             for outcomes in node.transfer.bring(publisher, terms, chunks):
@@ -124,7 +125,7 @@ def import_(
             f"{counts['loop-duplicate']} known already{f', {left} not taken' if left else ''}"
         )
         if problem:
-            note(f"taxii-fed: {file}: {problem}{'; what came before is taken in' if taken else ''}")
+            note(f"taxii-fed: {named(file)}: {problem}{'; what came before is taken in' if taken else ''}")
     if theirs is not None and not as_json:
         note_what_stays(theirs)
     if problem or taken < sum(counts.values()):
@@ -145,41 +146,27 @@ def _outcome_json(outcome: Outcome) -> Json:
     }
 
 
-def _staff(node: Node) -> Party:
+def _ends(terms: InForce, collection: str, party: str | None, settings: Settings) -> tuple[Party, CollectionTerms]:
+    """Return who publishes, and where. Raises ``UsageError`` for names that are none, `RefusedError` where the party may not publish."""
+    into = collection_in(terms, collection, settings)
+    if party is None:
+        return _staff(terms), into
+    publisher = party_in(terms, party, settings)
+    if into.name not in publisher.publish:
+        where = ", ".join(publisher.publish)
+        raise RefusedError(
+            f"{party} may not publish in {into.name}{f', but in {where}' if where else ', nor in any other collection'}"
+        )
+    return publisher, into
+
+
+def _staff(terms: InForce) -> Party:
     """Return the party of the node's own staff. Raises ``UsageError`` where there is none, or more than one."""
-    staff = [party for party in in_force(node).parties.values() if party.role == "own"]
+    staff = [party for party in terms.parties.values() if party.role == "own"]
     if len(staff) != 1:
         names = ", ".join(party.name for party in staff)
         raise click.UsageError(f"name the party with --as: {names or 'none has the role own'}")
     return staff[0]
-
-
-@contextmanager
-def _source(file: Path) -> Iterator[tuple[Iterable[bytes], Callable[[int], None]]]:
-    """Open a file, or standard input, and give its bytes, unpacked, in chunks, and what shows progress on a terminal."""
-    with contextlib.ExitStack() as stack:
-        if str(file) == "-":
-            raw, size = cast("BinaryIO", sys.stdin.buffer), 0
-        else:
-            raw, size = stack.enter_context(file.open("rb")), file.stat().st_size
-        yield unpacked(iter(lambda: raw.read(_CHUNK), b"")), _meter(stack, size, raw)
-
-
-@contextmanager
-def _kept(theirs: Theirs, collection: TheirCollection) -> Iterator[tuple[Iterable[bytes], Callable[[int], None]]]:
-    """Give the objects of another server's collection as `_source` gives those of a file."""
-    with watching("reading") as tell:
-        yield theirs.objects(collection.id), lambda count: tell(f"{count:,} objects of {collection.count:,}")
-
-
-def _meter(stack: contextlib.ExitStack, size: int, raw: BinaryIO) -> Callable[[int], None]:
-    tell = stack.enter_context(watching("reading"))
-
-    def show(count: int) -> None:
-        if watched():
-            tell(f"{count:,} objects" + (f", {min(100, 100 * raw.tell() // size)} % of the file" if size else ""))
-
-    return show
 
 
 # -- export -------------------------------------------------------------------------------------------------------------------
@@ -196,6 +183,8 @@ def export(ctx: click.Context, collection: str, file: Path | None, party: str | 
     All versions as they came in, or as they go out to a party. To FILE, packed where its name ends with .gz, or to standard
     output. A file that is there is left alone.
     """
+    if file is None and not _stdout_is_open():
+        raise RefusedError("standard output is closed: nothing was written")
     with opened(ctx) as node:
         terms = collection_of(node, collection)
         if party is None:
@@ -212,6 +201,11 @@ def export(ctx: click.Context, collection: str, file: Path | None, party: str | 
                 write(piece)
     if file is not None:
         click.echo(f"{file}: {number_of(counted.count, 'object')}")
+
+
+def _stdout_is_open() -> bool:
+    # Where the descriptor was closed at the start, Python has none, whatever its types say.
+    return cast("object", sys.stdout) is not None
 
 
 class _Counted:

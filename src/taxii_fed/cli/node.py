@@ -27,36 +27,46 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 
-def store_of(settings: Settings, clock: Clock, *, made: Callable[[str], object] | None = None) -> Store:
-    """Open the store of a configuration. With ``made`` one that is not there is made, and ``made`` told where; otherwise `StoreError`."""
+def store_of(settings: Settings, clock: Clock, *, making: Callable[[str], object] | None = None) -> Store:
+    """Open the store of a configuration.
+
+    One that is not there is made with ``making`` alone, which is told where just before, and may keep it from being made with an error.
+    Raises `StoreError`.
+    """
     url = settings.store.url
     try:
         return open_store(url.url.get_secret_value(), base_dir=Path(), clock=clock, create=False)
     except StoreError as error:
         if not str(error).endswith("does not exist"):
             raise
-        if made is None:
+        if making is None:
             raise StoreError(f"{error}: start the server, or run `taxii-fed apply`, to make it.") from None
-    store = open_store(url.url.get_secret_value(), base_dir=Path(), clock=clock)
-    made(url.shown)
-    return store
+    making(url.shown)
+    return open_store(url.url.get_secret_value(), base_dir=Path(), clock=clock)
 
 
-def tell_made(place: str) -> None:
-    """Tell a person that there was no store, and where there is one now."""
-    note(f"taxii-fed: there was no store; made a new one, {place}")
+def tell_making(place: str) -> None:
+    """Tell a person that there is no store yet, and where one is made."""
+    note(f"taxii-fed: there is no store; making a new one, {place}")
 
 
 @contextmanager
-def opened(ctx: click.Context, *, create: bool = False) -> Iterator[Node]:
+def opened(ctx: click.Context, *, create: bool = False, check: Callable[[InForce], object] | None = None) -> Iterator[Node]:
     """Open the node of the configuration without putting anything in force.
 
     With ``create`` a store that is not there yet is made, which is said, and an empty one gets the configuration, as at a first start.
-    Raises `ConfigError`, and `StoreError` where there is no store.
+    ``check`` gets the configuration before a store is made, and may keep it from that with an error. Raises `ConfigError`, and
+    `StoreError` where there is no store.
     """
     settings = settings_of(ctx)
     clock = SystemClock()
-    store = store_of(settings, clock, made=tell_made if create else None)
+
+    def making(place: str) -> None:
+        if check is not None:
+            check(convert.in_force(settings))
+        tell_making(place)
+
+    store = store_of(settings, clock, making=making if create else None)
     node = open_node(settings, clock=clock, store=store, adopt=False)
     try:
         if create:
@@ -77,16 +87,25 @@ def in_force(node: Node) -> InForce:
 
 def party_of(node: Node, name: str) -> Party:
     """Return a party in force. Raises ``UsageError`` with the nearest name."""
-    return _named("party", name, in_force(node).parties, node.settings.parties)
+    return party_in(in_force(node), name, node.settings)
+
+
+def party_in(terms: InForce, name: str, settings: Settings) -> Party:
+    """Return a party of what is in force. Raises ``UsageError`` with the nearest name."""
+    return _named("party", name, terms.parties, settings.parties)
 
 
 def collection_of(node: Node, name: str) -> CollectionTerms:
     """Return a collection in force by its name, TAXII id or alias. Raises ``UsageError`` with the nearest name."""
-    collections = in_force(node).collections
-    for each in collections.values():
+    return collection_in(in_force(node), name, node.settings)
+
+
+def collection_in(terms: InForce, name: str, settings: Settings) -> CollectionTerms:
+    """Return a collection of what is in force by its name, TAXII id or alias. Raises ``UsageError`` with the nearest name."""
+    for each in terms.collections.values():
         if name in (each.id, each.alias):
             return each
-    return _named("collection", name, collections, node.settings.collections)
+    return _named("collection", name, terms.collections, settings.collections)
 
 
 def _named(kind: str, name: str, known: Mapping[str, T], configured: Mapping[str, object]) -> T:

@@ -28,12 +28,13 @@ log = logging.getLogger("taxii_fed.worker")
 
 @contextlib.contextmanager
 def opened(
-    settings: Settings, peers: Sequence[str] = (), *, made: Callable[[str], object] | None = None, adopt: bool = False
+    settings: Settings, peers: Sequence[str] = (), *, making: Callable[[str], object] | None = None, adopt: bool = False
 ) -> Iterator[tuple[Node, Federation]]:
     """Open the node and its federation, with all peers or the named ones.
 
-    With ``made`` a store that is not there is made, and ``made`` told where. With ``adopt`` the configuration is put in force as at a
-    start. Raises `NotFoundError` for a name that is no peer's, `StoreError`, and `RefusedError` where nothing is in force.
+    With ``making`` a store that is not there is made, and ``making`` told where just before. With ``adopt`` the configuration is put
+    in force as at a start. Raises `NotFoundError` for a name that is no peer's, `StoreError`, and `RefusedError` where nothing is in
+    force.
     """
     from taxii_fed.cli.node import store_of  # noqa: PLC0415 (only what works on a node loads all of it)
     from taxii_fed.wiring import SystemClock, open_node  # noqa: PLC0415
@@ -44,7 +45,7 @@ def opened(
             known = ", ".join(sorted(settings.peers)) or "none"
             raise NotFoundError(f"There is no peer {name} in the configuration; its peers: {known}.")
     clock = SystemClock()
-    node = open_node(settings, clock=clock, store=store_of(settings, clock, made=made), adopt=adopt)
+    node = open_node(settings, clock=clock, store=store_of(settings, clock, making=making), adopt=adopt)
     try:
         with node.store.read() as reader:
             node.in_force.require(reader)
@@ -79,9 +80,9 @@ def sync(ctx: click.Context, peers: tuple[str, ...], *, once: bool, compare: boo
     if accept and not (once and compare):
         raise click.UsageError("--yes goes with --once --reconcile")
     if once:
-        from taxii_fed.cli.node import tell_made  # noqa: PLC0415
+        from taxii_fed.cli.node import tell_making  # noqa: PLC0415
 
-        pull_once(ctx, peers, compare=compare, accept=accept, made=tell_made)
+        pull_once(ctx, peers, compare=compare, accept=accept, making=tell_making)
         return
     settings, process = settings_of(ctx), Process("sync")
     while True:
@@ -106,7 +107,7 @@ def _work(settings: Settings, peers: Sequence[str], process: Process, *, compare
 
     log_to_stderr(settings.log.format)
     again = False
-    with opened(settings, peers, made=_note_made, adopt=True) as (node, federation):
+    with opened(settings, peers, making=_note_making, adopt=True) as (node, federation):
         found = readiness(node.store, convert.fingerprint(settings))
         if found.waiting:
             log.warning(found.waiting)
@@ -130,8 +131,8 @@ def _work(settings: Settings, peers: Sequence[str], process: Process, *, compare
     return again
 
 
-def _note_made(place: str) -> None:
-    log.warning("there was no store; made a new one", extra={"store": place})
+def _note_making(place: str) -> None:
+    log.warning("there is no store; making a new one", extra={"store": place})
 
 
 def pull_once(
@@ -140,11 +141,11 @@ def pull_once(
     *,
     compare: bool,
     accept: bool = False,
-    made: Callable[[str], object] | None = None,
+    making: Callable[[str], object] | None = None,
 ) -> None:
     """Pull, and compare where asked, every collection of the peers once; end with exit code 1 where anything failed.
 
-    ``made`` as for `opened`.
+    ``making`` as for `opened`.
     """
     from taxii_fed.cli.progress import Bars  # noqa: PLC0415
     from taxii_fed.worker.logs import log_to_stderr  # noqa: PLC0415
@@ -153,7 +154,7 @@ def pull_once(
 
     settings = settings_of(ctx)
     log_to_stderr(settings.log.format, logging.ERROR)
-    with opened(settings, peers, made=made, adopt=True) as (node, federation), Bars(federation) as bars:
+    with opened(settings, peers, making=making, adopt=True) as (node, federation), Bars(federation) as bars:
         runner = Runner(federation, node.clock, node.waker.wake_due)
         job = Once(federation, bars, runner, compare=compare, accept=accept, named=bool(peers))
         with on_signals(lambda *_: runner.stop(), signal.SIGTERM, signal.SIGINT):
