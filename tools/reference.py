@@ -30,7 +30,7 @@ with the path relative to the file that says so. Times need an offset; time span
 _COMMANDS = """\
 Written by `make docs` from the code. `taxii-fed --config FILE COMMAND`, or `TAXII_FED_CONFIG=FILE`; without either the first there is
 of `taxii-fed.yaml`, `config/taxii-fed.yaml` and `/etc/taxii-fed/taxii-fed.yaml`. Results go to standard output, messages to
-standard error. Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 78 a configuration that can't be used."""
+standard error. Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 78 a configuration that can't be used; 130 after Ctrl-C."""
 
 
 def pages() -> dict[str, str]:

@@ -5,9 +5,11 @@ import importlib
 import json
 import os
 import pty
+import signal
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import argon2
@@ -268,3 +270,26 @@ class TestToken:
 
 def test_schema_is_json(run):
     assert json.loads(run("schema").stdout)["title"] == "taxii-fed configuration"
+
+
+class TestCtrlC:
+    def test_it_ends_a_command_without_a_word_while_imports_run(self, tmp_path):
+        # stands in for a module that takes its time
+        (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()\n")
+        ended = subprocess.run(
+            [sys.executable, "-m", "taxii_fed", "check"],
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+    def test_it_ends_a_command_without_a_word_while_it_works(self, run, write, monkeypatch):
+        monkeypatch.setattr("taxii_fed.cli.config.read", lambda _: signal.raise_signal(signal.SIGINT))
+        result = run("--config", write(NODE), "check")
+        assert (result.exit_code, result.output) == (130, "")
+
+    def test_the_installed_command_answers_it_from_the_beginning(self):
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+        assert project["project"]["scripts"] == {"taxii-fed": "taxii_fed.__main__:run"}

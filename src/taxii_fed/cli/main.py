@@ -1,6 +1,6 @@
 """The `taxii-fed` command: one table of commands, each imported only when it is used, and one way to end in an error.
 
-Exit codes: 0; 1 for what was refused or failed; 2 for a wrong command line; 78 for a configuration that can't be used.
+Exit codes: 0; 1 for what was refused or failed; 2 for a wrong command line; 78 for a configuration that can't be used; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from taxii_fed.cli.common import DEFAULT_FILES
 from taxii_fed.core.errors import ConfigError, TaxiiFedError
 
 EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+"""What shells give for SIGINT."""
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h."""
 
@@ -90,6 +92,8 @@ class Commands(click.Group):
         except TaxiiFedError as error:
             click.echo(f"taxii-fed: {error}", err=True)
             ctx.exit(EXIT_FAILED)
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
         except BrokenPipeError:
             # the reader of a pipe went away, as `head` does; nothing is left to be said
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
