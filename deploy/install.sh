@@ -5,7 +5,7 @@
 #   deploy/install.sh [--dev] [--extras mongodb,...] [--state STATE --owner UID] DIR
 #
 #   --dev      editable, with what the checks and tests need
-#   --extras   optional parts, e.g. mongodb
+#   --extras   optional parts: mongodb, medallion, srv
 #   --state    also make the folder STATE, which belongs to --owner and which nobody else may enter
 #
 # PYTHON names the interpreter to use; without it the newest of 3.11 to 3.14 that is there.

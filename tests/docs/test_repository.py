@@ -62,3 +62,13 @@ def test_every_requirement_is_pinned():
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *project["build-system"]["requires"]]
     names = {re.sub(r"[-_.]+", "-", re.match(r"[A-Za-z0-9._-]+", line)[0]).lower() for line in wanted}
     assert names - pinned == set()
+
+
+def test_every_extra_is_listed_and_the_installer_and_the_advice_name_it():
+    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    table = re.search(r"^\| Extra \|.*?\n\n", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    assert set(re.findall(r"^\| `([a-z]+)` \|", table[0], re.MULTILINE)) == extras
+    installer = re.search(r"^#   --extras +optional parts: (.*)$", (ROOT / "deploy" / "install.sh").read_text(), re.MULTILINE)
+    assert installer is not None
+    assert set(installer[1].split(", ")) == extras

@@ -36,7 +36,9 @@ def servers_of(domain: str) -> list[Server]:
         import dns.exception  # noqa: PLC0415 — an extra
         import dns.resolver  # noqa: PLC0415
     except ImportError:
-        raise RefusedError("looking up SRV records needs dnspython: pip install 'taxii-fed[srv]'") from None
+        raise RefusedError(
+            "looking up SRV records needs the extra 'srv': deploy/install.sh --extras srv, or pip install 'taxii-fed[srv]'"
+        ) from None
     found = []
     for service, path in SERVICES.items():
         try:
