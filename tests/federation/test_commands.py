@@ -277,6 +277,33 @@ def test_the_worker_ends_on_a_signal_with_the_page_in_hand_stored(desk: Desk) ->
     assert (row["under_way"], row["failures"]) == ({"new": 10}, 0)
 
 
+def test_a_secret_that_changed_in_its_file_is_taken_up_by_a_reload(desk: Desk) -> None:
+    token, config = desk.folder / "token", Path(desk.config)
+    token.write_text("former")
+    config.write_text(
+        config.read_text().replace("    timeout: 5s\n", "    timeout: 5s\n    every: 1s\n    auth: {token: {file: token}}\n")
+    )
+    shown = {"Bearer former": threading.Event(), "Bearer latter": threading.Event()}
+
+    def note(handler: Any) -> bool:
+        shown[handler.headers["Authorization"]].set()
+        return False
+
+    desk.wire.behave = note
+    command = [sys.executable, "-m", "taxii_fed", "--config", desk.config, "sync"]
+    worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        assert shown["Bearer former"].wait(60)
+        token.write_text("latter")
+        worker.send_signal(signal.SIGHUP)
+        assert shown["Bearer latter"].wait(60)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 def test_run_serves_and_pulls_in_two_processes_that_end_together(desk: Desk) -> None:
     port = free_port()
     config = Path(desk.config)
