@@ -30,7 +30,7 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
     """Show subscriptions, readers, and what waits.
 
     Of a subscription: watermark, lag, last error, and what came of the last pulls. Of an account: how far it has read, what is left
-    for it to read, and when it was last seen.
+    for it to read, and when it last read.
     """
     from taxii_fed.cli.node import opened  # noqa: PLC0415 (only what works on a node loads all of it)
     from taxii_fed.services.federation.subscriptions import Subscriptions  # noqa: PLC0415
@@ -128,12 +128,12 @@ def tell_readers(readers: list[Attendance], now: int) -> None:
             each.collection,
             format_date_added(each.position)[:23] + "Z" if each.position else "",
             each.left,
-            "never" if each.seen_at is None else f"{_span((now - each.seen_at) // _SECOND)} ago",
+            "nothing read yet" if each.seen_at is None else f"{_span((now - each.seen_at) // _SECOND)} ago",
             each.address,
         )
         for each in readers
     ]
-    echo_table(("party", "account", "reads", "read up to", "left to read", "last seen", "from"), rows)
+    echo_table(("party", "account", "reads", "read up to", "left to read", "last read", "from"), rows)
 
 
 def subscription_rows(subscriptions: Subscriptions, now: int) -> list[dict[str, Any]]:
