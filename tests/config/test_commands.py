@@ -203,6 +203,15 @@ class TestInit:
         assert (result.exit_code, words in result.stderr) == (2, True)
         assert not (tmp_path / "node").exists()
 
+    def test_a_url_with_the_path_of_discovery_is_taken_without_it_and_that_is_said(self, run):
+        result = run("init", "node", "--url", "https://taxii.fjord.example/taxii2/")
+        assert "the server adds /taxii2/ by itself" in result.stderr
+        assert load("node/taxii-fed.yaml").server.public_url == "https://taxii.fjord.example"
+        assert "https://taxii.fjord.example/taxii2/\n" in result.stdout
+
+    def test_what_comes_next_can_be_typed_whatever_the_folder_is_called(self, run):
+        assert "taxii-fed --config 'node 2/taxii-fed.yaml' check" in run("init", "node 2").stdout
+
     def test_a_person_is_told_what_comes_next(self, run):
         result = run("init", "node")
         assert "password (shown this once)" in result.stdout

@@ -53,6 +53,7 @@ CASES = [
      "hold.h", "no share rule lets its readers have relayed objects at TLP:AMBER"),
     ("share:\n", "never:\n  n: {what: {min_tlp: RED}}\nshare:\n", "never.n", "never applies"),
     ("share:\n", "never:\n  n: {what: {type: [cryptocoin]}}\nshare:\n", "never.n.what.type", "custom types begin with 'x-'"),
+    ("https://taxii.harbour.example/", "https://taxii.harbour.example/taxii2/", "server.public_url", "adds /taxii2/ by itself"),
     ("https://taxii.harbour.example/", "http://taxii.harbour.example/", "server.public_url", "in the clear"),
     ("    url: https://taxii.eu-csirt.example", "    allow_private: [10.1.0.0/16]\n    url: http://taxii.eu-csirt.example",
      "peers.eu-csirt.url", "in the clear"),

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from taxii_fed.core.timestamps import format_taxii
 
 CONFIG_FILE = "taxii-fed.yaml"
 SHORT_PASSWORD = 12
+_DISCOVERY = "/taxii2"
 
 
 def _sectors(raw: Any) -> tuple[str, ...]:
@@ -66,6 +68,9 @@ def init(
     It works at once: a configuration with a collection for each sector, the node's key, and a first account, whose password is
     shown this once.
     """
+    if url.endswith(_DISCOVERY):
+        url = url.removesuffix(_DISCOVERY)
+        click.echo(f"taxii-fed: what clients use begins with {url}; the server adds {_DISCOVERY}/ by itself", err=True)
     name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.absolute().name).strip("-._") or "node"
     password = secrets.token_urlsafe(24)
     node = NewNode(
@@ -84,7 +89,7 @@ def init(
             {"config": str(path), "key": str(folder / KEY_FILE), "party": STAFF, "account": account, "password": password}
         )
         return
-    command = f"taxii-fed --config {path}"
+    command = f"taxii-fed --config {shlex.quote(str(path))}"
     click.echo(f"{path}: the configuration\n{folder / KEY_FILE}: the node's key; keep a copy, it can't be made again\n")
     click.echo(f"Account {account}, password (shown this once):\n  {password}\n")
     click.echo(f"Next:\n  {command} check\n  {command} run\n  curl --user {account} {url}/taxii2/")

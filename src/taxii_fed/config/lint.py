@@ -174,6 +174,8 @@ def _exposed(settings: Settings) -> Warnings:
     """Yield URLs over which credentials would travel in the clear."""
     if _in_the_clear(settings.server.public_url):
         yield ("server", "public_url"), "http: credentials and intelligence travel in the clear"
+    if settings.server.public_url.endswith("/taxii2"):
+        yield ("server", "public_url"), "the server adds /taxii2/ by itself: clients would find it at /taxii2/taxii2/"
     for name, peer in settings.peers.items():
         if _in_the_clear(peer.url):
             yield ("peers", name, "url"), "http: credentials and intelligence travel in the clear"
