@@ -157,6 +157,7 @@ def test_explain_answers_for_every_collection_that_knows_the_object(stocked):
         (("view", "nobody-at-all"), 2, "there are eu-csirt, harbour-bank"),
         (("ledger", "indicator--0"), 1, "Nobody was ever given indicator--0."),
         (("ledger",), 2, "name an OBJECT, or a peer with --peer"),
+        (("ledger", GREEN, "--peer", "eu-csirt"), 2, "either an OBJECT or --peer, not both"),
         (("ledger", "--peer", "eu-csrt"), 2, "no peer 'eu-csrt'. Did you mean 'eu-csirt'?"),
         (("export", "bankin"), 2, "Did you mean 'banking'?"),
         (("approve", GREEN, "--to", "harbor-bank"), 2, "Did you mean 'harbour-bank'?"),

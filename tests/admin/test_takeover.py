@@ -167,6 +167,7 @@ def test_of_several_collections_one_is_named(admin, data_file):
     for theirs in ((), ("--theirs", "nonsense")):
         result = admin.try_(*words, *theirs)
         assert (result.exit_code, f"{LAB} (Lab: finds, 4 objects); {EMPTY} (Nothing, 1 object)" in result.stderr) == (2, True)
+        assert ("no collection 'nonsense' is there" in result.stderr) is bool(theirs)
     assert admin.run(*words, "--theirs", EMPTY) == "1 object into banking as staff: 1 new, 0 known already\n"
 
 

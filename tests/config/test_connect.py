@@ -195,3 +195,5 @@ def test_a_peering_has_a_page_for_both_sides_and_only_a_peer_is_shown_it(run):
     assert "5d1f0a3e-8c2d-4b6a-9f3e-1a2b3c4d5e6f (Banking), up to TLP:GREEN" in side_a
     assert "Server:              ______________________________, TAXII 2.1 or 2.0" in side_b
     assert "Side A" not in run("harbour-bank").stdout
+    assert "note: party 'harbour-bank' is no peer, its role is 'bank'" in run("harbour-bank", "--for", "peering").stderr
+    assert run("eu-csirt", "--for", "peering").stderr == ""

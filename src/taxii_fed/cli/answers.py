@@ -293,7 +293,11 @@ def ledger(ctx: click.Context, object_id: str | None, peer: str | None, since: i
     Of an object: who may see it and who could, since when, under which id, by which rule, and who fetched it. With --peer: what it gave
     and still offers, where that went, and what the door refused and why.
     """
-    if (object_id is None) == (peer is None):
+    if object_id is not None and peer is not None:
+        raise click.UsageError(
+            f"either an OBJECT or --peer, not both: 'ledger {object_id}' says who has it, 'explain {object_id} --to PARTY' who brought it"
+        )
+    if object_id is None and peer is None:
         raise click.UsageError("name an OBJECT, or a peer with --peer")
     if since is not None and peer is None:
         raise click.UsageError("--since goes with --peer")

@@ -56,8 +56,9 @@ def chosen(theirs: Theirs, wanted: str) -> TheirCollection:
     if len(found) == 1:
         return found[0]
     rest = found or theirs.collections
+    missing = f"no collection {wanted!r} is there; " if wanted and not found else ""
     names = "; ".join(f"{each.id} ({each.title}, {number_of(each.count, 'object')})" for each in rest)
-    raise click.UsageError(f"name one collection with --theirs: {names or 'there is none'}")
+    raise click.UsageError(f"{missing}name one collection with --theirs: {names or 'there is none'}")
 
 
 def show_theirs(theirs: Theirs, *, as_json: bool) -> None:
