@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from taxii_fed.services.intake.erase import Eraser
 from taxii_fed.services.intake.ingest import Ingest
 from taxii_fed.services.intake.quarantine import Quarantine
 from taxii_fed.services.intake.transfer import Transfer
+from taxii_fed.services.nodekey import keep_key, require_key
 from taxii_fed.services.reading.browse import Browse
 from taxii_fed.services.reading.federation_facts import FederationFacts
 from taxii_fed.services.reading.values import Limits
@@ -83,18 +85,28 @@ def _require_whole(store: Store) -> None:
             raise StoreError("a move into this store was broken off: run `taxii-fed migrate` again, which goes on from there")
 
 
-def open_node(settings: Settings, *, clock: Clock | None = None, store: Store | None = None, adopt: bool = True) -> Node:
+def open_node(
+    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, adopt: bool = True, any_key: bool = False
+) -> Node:
     """Return a node over its store (opened where none is given), with what moves no entry of its settings in force.
 
     In an empty store the settings are put in force. Without ``adopt`` what is in force stays as it is. Raises `StoreError` where the
-    store can't be opened.
+    store can't be opened, is not whole or, unless ``any_key``, was made with another key.
     """
     gc.set_threshold(max(gc.get_threshold()[0], _BETWEEN_COLLECTIONS), *gc.get_threshold()[1:])
     clock = clock or SystemClock()
-    store = store or open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock)
-    _require_whole(store)
     secret = settings.node.secret.get_secret_value()
     keys = Keys(secret)
+    with ExitStack() as undo:
+        if store is None:
+            store = open_store(settings.store.url.url.get_secret_value(), base_dir=Path(), clock=clock)
+            undo.callback(store.close)
+        _require_whole(store)
+        if not any_key:
+            require_key(store, keys)
+        if adopt:
+            keep_key(store, keys)
+        undo.pop_all()
     cache = InForceCache()
     settler = Settler(keys, cache)
     governor = Governor(store, settler, cache, clock)

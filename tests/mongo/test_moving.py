@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 
 import pytest
+from pydantic import SecretBytes
 
 from httpkit.nodes import BANKING, ManualClock, TestNode, node_in, settings_in, write_config
 from mongo.filling import answers, everything, fill
@@ -83,6 +84,16 @@ def test_a_moved_store_goes_on_where_the_old_one_stood(filled, store_factory, tm
     taken = there.lease("pull", "b", 10, 10**9)
     assert taken is not None
     assert taken.fence == 2
+
+
+def test_a_moved_store_knows_its_key(filled, store_factory, tmp_path):
+    there = store_factory(StoreClock())
+    migrate(filled.node.store, there)
+    settings = settings_in(tmp_path)
+    other = settings.node.model_copy(update={"secret": SecretBytes(bytes(range(32)))})
+    settings = settings.model_copy(update={"node": other})
+    with pytest.raises(StoreError, match="not the key that this store was made with"):
+        open_node(settings, clock=ManualClock(), store=there)
 
 
 @pytest.mark.parametrize("table", ["body", "entry", "doc"])

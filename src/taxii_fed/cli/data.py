@@ -43,10 +43,12 @@ from taxii_fed.cli.takeover import (
 )
 from taxii_fed.config.schema import Settings
 from taxii_fed.core.errors import BadRequestError, RefusedError
+from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
 from taxii_fed.ports import Store
 from taxii_fed.services.inforce import InForceCache
 from taxii_fed.services.intake.transfer import Outcome, bundle
+from taxii_fed.services.nodekey import require_key
 from taxii_fed.services.views.whole import Difference
 from taxii_fed.storage.sqlite.restoring import restore_file
 from taxii_fed.wiring import SystemClock
@@ -185,7 +187,7 @@ def export(ctx: click.Context, collection: str, file: Path | None, party: str | 
     """
     if file is None and not _stdout_is_open():
         raise RefusedError("standard output is closed: nothing was written")
-    with opened(ctx) as node:
+    with opened(ctx, any_key=True) as node:
         terms = collection_of(node, collection)
         if party is None:
             objects = node.transfer.originals(terms)
@@ -252,7 +254,7 @@ def backup(ctx: click.Context, file: Path) -> None:
     The copy, in a new FILE, is of one moment, and gets its name only once it has been read through and found whole. The node's key is
     not in it: without that the copy is worth nothing to readers who hold cursors and edited copies.
     """
-    with opened(ctx) as node:
+    with opened(ctx, any_key=True) as node:
         node.store.backup(str(file))
     click.echo(f"{file}: {file.stat().st_size:,} bytes")
     note("Keep the configuration and the node's key with it: ids of edited copies, pseudonyms and cursors come from the key.")
@@ -281,6 +283,7 @@ def restore(ctx: click.Context, file: Path, *, sure: bool) -> None:
                 f"{file} is the backup of another node: its identity is {theirs}, that of the configuration {settings.node.identity}. "
                 "Nothing was changed. To restore it all the same: taxii-fed restore --yes"
             )
+        require_key(store, Keys(settings.node.secret.get_secret_value()))
 
     restore_file(file, address.path, SystemClock(), check)
     with opened(ctx) as node:

@@ -20,6 +20,7 @@ from taxii_fed.core.errors import RefusedError, StoreError
 from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
 from taxii_fed.core.timestamps import format_date_added, format_taxii
 from taxii_fed.ports import Clock, Store
+from taxii_fed.services.nodekey import keep_key
 from taxii_fed.storage import open_store
 from taxii_fed.wiring import Node, SystemClock, open_node
 
@@ -45,18 +46,29 @@ def store_of(settings: Settings, clock: Clock, *, making: Callable[[str], object
     return open_store(url.url.get_secret_value(), base_dir=Path(), clock=clock)
 
 
+def node_of(settings: Settings, clock: Clock, store: Store, *, adopt: bool = False, any_key: bool = False) -> Node:
+    """Open the node over its store as `open_node` does; where that fails, close the store."""
+    try:
+        return open_node(settings, clock=clock, store=store, adopt=adopt, any_key=any_key)
+    except BaseException:
+        store.close()
+        raise
+
+
 def tell_making(place: str) -> None:
     """Tell a person that there is no store yet, and where one is made."""
     note(f"taxii-fed: there is no store; making a new one, {place}")
 
 
 @contextmanager
-def opened(ctx: click.Context, *, create: bool = False, check: Callable[[InForce], object] | None = None) -> Iterator[Node]:
+def opened(
+    ctx: click.Context, *, create: bool = False, check: Callable[[InForce], object] | None = None, any_key: bool = False
+) -> Iterator[Node]:
     """Open the node of the configuration without putting anything in force.
 
     With ``create`` a store that is not there yet is made, which is said, and an empty one gets the configuration, as at a first start.
-    ``check`` gets the configuration before a store is made, and may keep it from that with an error. Raises `ConfigError`, and
-    `StoreError` where there is no store.
+    ``check`` gets the configuration before a store is made, and may keep it from that with an error. ``any_key``: for what needs no key,
+    so that it can be done without the right one. Raises `ConfigError`, and `StoreError` where there is no store.
     """
     settings = settings_of(ctx)
     clock = SystemClock()
@@ -67,9 +79,10 @@ def opened(ctx: click.Context, *, create: bool = False, check: Callable[[InForce
         tell_making(place)
 
     store = store_of(settings, clock, making=making if create else None)
-    node = open_node(settings, clock=clock, store=store, adopt=False)
+    node = node_of(settings, clock, store, any_key=any_key)
     try:
         if create:
+            keep_key(store, node.keys)
             with store.read() as reader:
                 empty = reader.in_force() is None
             if empty:

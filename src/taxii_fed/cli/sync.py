@@ -36,8 +36,8 @@ def opened(
     in force as at a start. Raises `NotFoundError` for a name that is no peer's, `StoreError`, and `RefusedError` where nothing is in
     force.
     """
-    from taxii_fed.cli.node import store_of  # noqa: PLC0415 (only what works on a node loads all of it)
-    from taxii_fed.wiring import SystemClock, open_node  # noqa: PLC0415
+    from taxii_fed.cli.node import node_of, store_of  # noqa: PLC0415 (only what works on a node loads all of it)
+    from taxii_fed.wiring import SystemClock  # noqa: PLC0415
     from taxii_fed.worker.plan import open_federation  # noqa: PLC0415
 
     for name in peers:
@@ -45,7 +45,7 @@ def opened(
             known = ", ".join(sorted(settings.peers)) or "none"
             raise NotFoundError(f"There is no peer {name} in the configuration; its peers: {known}.")
     clock = SystemClock()
-    node = open_node(settings, clock=clock, store=store_of(settings, clock, making=making), adopt=adopt)
+    node = node_of(settings, clock, store_of(settings, clock, making=making), adopt=adopt)
     try:
         with node.store.read() as reader:
             node.in_force.require(reader)

@@ -43,7 +43,7 @@ def node_key(raw: Any) -> SecretBytes:
     if not is_outside(raw):
         raise mistake("the node's key does not belong in this file", expected=_OUTSIDE, secret=True)
     text = text_of(raw).strip()
-    advice = "at least 64 hex digits, such as 'openssl rand -hex 32' makes"
+    advice = "at least 64 hex digits: of a node that has a store those in its backup, of a new one such as 'openssl rand -hex 32' makes"
     if not re.fullmatch(r"(?:[0-9a-fA-F]{2}){32,}", text):
         raise mistake("the node's key is not usable", expected=advice, secret=True)
     key = bytes.fromhex(text)

@@ -27,10 +27,14 @@ def hkdf(secret: bytes, info: bytes, length: int = _DIGEST_SIZE) -> bytes:
 
 
 class Keys:
-    """The sub-keys of one node. Equal secrets give equal results, in every process and after every rebuild (I7)."""
+    """The sub-keys of one node. Equal secrets give equal results, in every process and after every rebuild (I7).
+
+    ``fingerprint`` tells one secret from another and says nothing about it.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self.cursor_key = hkdf(secret, b"cursor")
+        self.fingerprint = hkdf(secret, b"fingerprint").hex()
         self._id_key = hkdf(secret, b"derived-id")
         self._notice_key = hkdf(secret, b"notice-id")
         self._mark_key = hkdf(secret, b"deletion-mark")
