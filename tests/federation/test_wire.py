@@ -6,6 +6,7 @@ import gzip
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -450,6 +451,23 @@ def test_a_handshake_that_gets_no_answer_is_told_apart_from_an_answer_that_stays
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/taxii2/"
         with pytest.raises(PeerUnreachableError, match=r"^the TLS handshake got no answer within 0\.2 s$"):
             TaxiiPeer(Access(url=url, allow_private=LOOPBACK, timeout=0.2)).collections()
+
+
+def test_a_port_for_http_that_answers_in_the_clear_is_named_as_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def answer() -> None:
+            connection, _ = plain.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        url = f"https://127.0.0.1:{plain.getsockname()[1]}/taxii2/"
+        with pytest.raises(PeerUnreachableError, match=r"^no TLS connection: what answers there speaks no TLS$"):
+            TaxiiPeer(Access(url=url, allow_private=LOOPBACK, timeout=5.0)).collections()
+        answering.join(30)
 
 
 @pytest.mark.taxii("C-8.5.2-01", "C-8.5.1-02")

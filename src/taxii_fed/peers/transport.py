@@ -240,6 +240,8 @@ def _why(error: BaseException) -> str:
             break
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not valid: {clean(cause.verify_message)}"
+        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+            return "no TLS connection: what answers there speaks no TLS"
         if isinstance(cause, ssl.SSLError):
             return f"no TLS connection: {clean(cause.reason or cause)}"
         cause = getattr(cause, "reason", None) or next((arg for arg in cause.args if isinstance(arg, BaseException)), None)
