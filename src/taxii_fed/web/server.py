@@ -430,7 +430,8 @@ def _logger_of(form: str) -> type[Any]:
         def format(self, record: logging.LogRecord) -> str:
             reason = describe(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
             fields = {"level": record.levelname.lower(), "event": record.getMessage()}
-            fields |= {"reason": reason} | getattr(record, _FIELDS, {})
+            fields |= getattr(record, _FIELDS, {})
+            fields.setdefault("reason", reason)
             return lines(int(record.created * 1_000_000), fields).rstrip("\n")
 
     class Logger(glogging.Logger):  # type: ignore[misc]
