@@ -86,10 +86,10 @@ def test_a_creator_comes_in_all_versions_that_it_may_be_named_in(kit):
     assert [obj["id"] for obj in kit.view("vendor")].count(ONE) == 2
 
 
-def _holding(what: What, **until: object) -> object:
+def _holding(what: What, unmarked_as: Level | None = None, **until: object) -> object:
     return in_force(
         parties=(BANK,),
-        share=(Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN),),
+        share=(Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN, unmarked_as=unmarked_as),),
         hold=(Hold(name="waits", to=To(role=("bank",)), what=what, **until),),
     )
 
@@ -105,6 +105,16 @@ def test_a_hold_on_an_unmarked_creator_is_over_at_its_time(kit):
     kit.clock.pass_(1)
     kit.waker.wake_due()
     assert seen(kit, "bank") == {ONE, made["id"]}
+
+
+@pytest.mark.invariant("I7")
+@pytest.mark.parametrize("kit", [_holding(What(min_tlp=Level.GREEN), Level.GREEN, until_at=START + 100)], indirect=True)
+def test_a_hold_that_only_keeps_a_creator_from_standing_by_itself_is_over_at_its_time_too(kit):
+    kit.publish(identity(1, level=None))  # as a creator it counts as CLEAR, which the hold is not about
+    assert seen(kit, "bank") == set()
+    kit.clock.pass_(1)
+    kit.waker.wake_due()
+    assert seen(kit, "bank") == {ONE}
 
 
 @pytest.mark.invariant("I9")

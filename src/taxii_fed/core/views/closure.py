@@ -89,6 +89,8 @@ class _State:
     because: str = ""
     unused: Verdict | None = None
     """Why it does not even go along with what names it as its creator or extension."""
+    wakes: tuple[int | None, ...] = ()
+    """When time alone may change what the rules say of it, by itself or as what others name."""
     needs: tuple[Use, ...] = ()
     """Uses of which one must be by something visible; empty: none is needed."""
     unsupported: str = Reason.REFERENCE_WITHHELD
@@ -190,6 +192,7 @@ class _Closure:
 
     def _as_used(self, state: _State, use: Use) -> None:
         verdict = self._judge(state.facts, used=True)
+        state.wakes = (state.verdict.wake_at, verdict.wake_at)
         if verdict.outcome is Outcome.SHARE:
             state.needs = (use,)
             state.unsupported = state.verdict.reason
@@ -427,14 +430,10 @@ class _Closure:
             reasons=tuple(dict.fromkeys(reasons)) if state.present else (),
             because=state.cut if state.present and state.changed else state.because,
             unused=(unused.reason, unused.rule) if unused is not None else None,
-            wake_at=_sooner(verdict.wake_at, unused.wake_at if unused is not None else None),
+            wake_at=min((at for at in state.wakes or (verdict.wake_at,) if at is not None), default=None),
             held=verdict.outcome is Outcome.HOLD,
             changes=_editing(state),
         )
-
-
-def _sooner(one: int | None, other: int | None) -> int | None:
-    return min((at for at in (one, other) if at is not None), default=None)
 
 
 def _editing(state: _State) -> tuple[str, ...]:
