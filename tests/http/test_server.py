@@ -32,9 +32,9 @@ from httpkit.nodes import BANKING, PASSWORD, token_of, write_config
 from httpkit.objects import indicator, malware
 from httpkit.resources import RESOURCES
 from httpkit.served import Served, serving
-from taxii_fed.web import server as server_module
+from taxii_fed.web import worker as worker_module
 from taxii_fed.web.idle import SILENT_SECONDS, is_begun
-from taxii_fed.web.server import Worker
+from taxii_fed.web.worker import Worker
 
 OBJECTS = "/finance/collections/banking/objects/"
 
@@ -302,7 +302,7 @@ def test_a_request_that_is_sent_too_slowly_loses_its_connection(monkeypatch: pyt
     worker.nr_conns, worker.worker_connections = 1, 2
     worker._waiting = set()
     now = time.monotonic()
-    worker._begun = {slow: now - 30, answering: now - 30, stuck: now - server_module.ANSWER_SECONDS - 1}
+    worker._begun = {slow: now - 30, answering: now - 30, stuck: now - worker_module.ANSWER_SECONDS - 1}
     worker._deadlines = {slow: now - 1, answering: now + 60, stuck: now - 1}
     worker.murder_keepalived()
     assert slow.sock.recv(1) == b""
@@ -324,7 +324,7 @@ def test_a_head_that_dawdles_is_given_less_time_while_others_wait_for_a_thread(c
     worker.nr_conns, worker.worker_connections = 1, 2
     worker._waiting = {_Connection()} if crowded else set()
     now = time.monotonic()
-    worker._begun = dict.fromkeys((dawdling, sending), now - server_module.HURRIED_HEAD_SECONDS - 1)
+    worker._begun = dict.fromkeys((dawdling, sending), now - worker_module.HURRIED_HEAD_SECONDS - 1)
     worker._deadlines = {sending: now + 60}
     worker.murder_keepalived()
     sending.client.sendall(b"x")
@@ -386,13 +386,13 @@ def test_a_connection_that_says_nothing_waits_without_a_thread():
     worker._waiting, worker._begun, worker._deadlines = set(), {}, {}
     silent = Silent()
     assert worker.handle(silent) is gthread._DEFER
-    assert silent.waited == [server_module.SILENT_SECONDS]
+    assert silent.waited == [worker_module.SILENT_SECONDS]
     assert worker._begun == {}
 
 
 def test_many_who_say_nothing_keep_nobody_waiting(plain: Served):
     silent = [plain.connect() for _ in range(200)]
-    assert requests.get(plain.url + "/livez", timeout=server_module.HEAD_SECONDS - 1).status_code == 200
+    assert requests.get(plain.url + "/livez", timeout=worker_module.HEAD_SECONDS - 1).status_code == 200
     silent[0].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert silent[0].recv(65_536).startswith(b"HTTP/1.1 200")
     for connection in silent:
@@ -407,7 +407,7 @@ def _half(served: Served) -> socket.socket:
 
 def test_many_who_send_half_a_head_keep_nobody_waiting(plain: Served):
     halves = [_half(plain) for _ in range(200)]
-    assert requests.get(plain.url + "/livez", timeout=server_module.HURRIED_HEAD_SECONDS).status_code == 200
+    assert requests.get(plain.url + "/livez", timeout=worker_module.HURRIED_HEAD_SECONDS).status_code == 200
     halves[0].sendall(b"Connection: ")
     halves[0].sendall(b"close\r\n\r\n")
     assert halves[0].recv(65_536).startswith(b"HTTP/1.1 200")
