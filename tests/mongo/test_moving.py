@@ -109,8 +109,9 @@ def test_a_move_that_breaks_off_goes_on_from_there_and_is_not_served_meanwhile(f
     with pytest.raises(StoreError, match="broken off"):
         over(there, tmp_path)
     seen = Counter()
-    migrate(source, there, lambda name, count: seen.update([name]))
+    counts = migrate(source, there, lambda name, count: seen.update([name]))
     assert "home" not in seen or table == "body"
+    assert counts == {name: len(rows) for name, rows in everything(source).items()}
     assert everything(there) == everything(source)
 
 

@@ -26,36 +26,36 @@ def migrate(source: Store, target: Store, report: Callable[[str, int], None] = l
         if here.progress() is not None:
             raise RefusedError("The source is being filled itself by a move that has not come to its end.")
         mark = here.mark()
-        table, count = _where_it_was(there, mark)
-        counts = dict.fromkeys(MOVED[: MOVED.index(table)], 0)
-        for name in MOVED[MOVED.index(table) :]:
-            counts[name] = _move(here, there, name, count, mark, report)
-            count = 0
+        counts = _where_it_was(there, mark)
+        for name in MOVED[max(0, len(counts) - 1) :]:
+            _move(here, there, name, counts, mark, report)
         if here.mark() != mark:
             raise StoreError("the source changed while it was moved: stop what writes to it, and run this again")
         there.put("doc", (), None)
     return counts
 
 
-def _where_it_was(there: Moving, mark: str) -> tuple[str, int]:
-    """Return the table to go on with and how many of its records are there; empties what another state of the source left."""
+def _where_it_was(there: Moving, mark: str) -> dict[str, int]:
+    """Return how many records are there, by table, in order up to the one to go on with; empties what another state of the source left."""
     progress = there.progress()
     if progress is None and not there.is_empty():
         raise RefusedError("The target holds a node already. Nothing was changed; name an empty one.")
     if progress is not None and progress["mark"] == mark:
-        return str(progress["table"]), int(progress["count"])
+        return {name: progress["counts"][name] for name in MOVED if name in progress["counts"]}
     there.clear()
-    return MOVED[0], 0
+    return {}
 
 
-def _move(here: Moving, there: Moving, table: str, count: int, mark: str, report: Callable[[str, int], None]) -> int:
-    records = here.take(table, count)
+def _move(
+    here: Moving, there: Moving, table: str, counts: dict[str, int], mark: str, report: Callable[[str, int], None]
+) -> None:
+    """Move what is left of a table, and count it."""
+    records = here.take(table, counts.setdefault(table, 0))
     put = rerun(there.put)
     while chunk := _chunk(records):
-        count += len(chunk)
-        put(table, chunk, {"mark": mark, "table": table, "count": count})
-        report(table, count)
-    return count
+        counts[table] += len(chunk)
+        put(table, chunk, {"mark": mark, "counts": dict(counts)})
+        report(table, counts[table])
 
 
 def _chunk(records: Any) -> list[Any]:
