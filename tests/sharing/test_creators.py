@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from nodekit import START, identity, in_force, indicator, open_kit, stix_id
+from nodekit import BANKING, START, identity, in_force, indicator, open_kit, stix_id
 from sharing.test_definitions import DEFINITION, STATEMENT
 from taxii_fed.core.errors import RefusedError
+from taxii_fed.core.rules.door import PeerTerms
 from taxii_fed.core.rules.judge import Reason
 from taxii_fed.core.rules.model import Change, Hold, Party, Share, To, What
+from taxii_fed.core.stix.envelopes import read_envelope
 from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.answers.explain import Because
+from taxii_fed.services.intake.arrivals import Offered
+from taxii_fed.services.intake.erase import Eraser
+from taxii_fed.services.intake.ingest import Giver
 from taxii_fed.services.rules.holds import Holds
 
 BANK, VENDOR = Party(name="bank", role="bank"), Party(name="vendor", role="vendor")
@@ -133,3 +140,18 @@ def test_an_unmarked_creator_on_hold_is_listed_told_of_and_let_go(kit):
     assert seen(kit, "bank") == {ONE, made["id"]}
     with pytest.raises(RefusedError):
         holds_of(kit).approve(ONE, "", "bank", by="a person")
+
+
+@pytest.mark.invariant("I1", "I7")
+@pytest.mark.parametrize("kit", [ALL], indirect=True)
+@pytest.mark.parametrize("accepted", [Level.RED, Level.CLEAR])
+def test_an_erased_creator_is_named_by_nothing(kit, accepted):
+    """Whether it was here, or only in quarantine: what names it goes out without the name (sharing model, section 9)."""
+    author, made = identity(1, level=Level.GREEN), indicator(1, created_by_ref=ONE)
+    received = read_envelope(json.dumps({"objects": [author]}).encode())
+    kit.ingest.offer(Giver("eu", "theirs", Party(name="eu", role="peer"), PeerTerms(accepted)), BANKING, map(Offered, received))
+    kit.publish(made)
+    kit.clock.pass_(1)
+    Eraser(kit.store, kit.ingest, kit.settler, kit.cache, kit.keys, kit.clock).erase(ONE)
+    assert not any(ONE in json.dumps(obj) for obj in kit.view("bank") if obj["type"] != "note")
+    assert len(seen(kit, "bank")) == 1

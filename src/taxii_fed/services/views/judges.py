@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules.audience import Audience
 from taxii_fed.core.rules.judge import Approval, Judge, Outcome
 from taxii_fed.ports import View
@@ -15,8 +16,9 @@ from taxii_fed.services.views.loaded import Loaded
 class Judges:
     """A judge for each view and audience, with the approvals that count in the collection."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, keys: Keys) -> None:
         self._loaded = loaded
+        self._keys = keys
         self._judges: dict[tuple[int, str], Judge] = {}
         self._approved: dict[str, Sequence[Approval]] = {}
         self._apart: dict[str, bool] = {}
@@ -40,7 +42,7 @@ class Judges:
         return found
 
     def unnameable(self, view: View, audience: Audience, identity: str) -> bool:
-        """Return whether an identity is withheld by its own marking, a veto, a hold or the door, so that nobody may name it."""
+        """Return whether nobody may name an identity: its own marking, a veto, a hold or the door withholds it, or it was erased."""
         candidates = self._loaded.objects.get(identity)
         if candidates is None:
             self._loaded.load([identity])
@@ -55,8 +57,12 @@ class Judges:
         return True
 
     def _lies_apart(self, object_id: str) -> bool:
-        """Return whether an object without a version here is kept back at the door."""
+        """Return whether an object without a version here is kept back at the door, or was erased."""
         apart = self._apart.get(object_id)
         if apart is None:
-            apart = self._apart[object_id] = bool(kept_back(self._loaded.reader, self._loaded.collection.id, [object_id]))
+            reader = self._loaded.reader
+            found = kept_back(reader, self._loaded.collection.id, [object_id]) or reader.refused(
+                [self._keys.erased_mark(object_id)]
+            )
+            apart = self._apart[object_id] = bool(found)
         return apart

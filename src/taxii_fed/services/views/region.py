@@ -42,7 +42,7 @@ class Region:
         self._views = views
         self._touched = touched | unchanged
         self.fresh = fresh
-        self._judges = Judges(loaded)
+        self._judges = Judges(loaded, keys)
         self._growing = Growing(loaded, self._judges, views, touched, self._touched, fresh)
         self._workshop = Workshop(keys, loaded.in_force.identity, loaded.meanings(()))
         self._take(set())
