@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from nodekit import START, indicator, malware, note, report, sdo, stix_id
+from nodekit import START, identity, indicator, malware, note, report, sdo, stix_id
 from taxii_fed.config.load import load
 from taxii_fed.core.stix.levels import Level
 from taxii_fed.wiring import open_node
@@ -90,6 +90,16 @@ def test_an_approval_lets_one_version_go_to_one_party(holding):
     holding.offer(indicator(40, level=Level.AMBER, version=1))
     newest = [each["version"] for each in holding.json("held")["held"] if "hk-regulator" in each["parties"]]
     assert newest == ["2026-02-10T08:00:00.000Z", "2026-02-10T08:00:01.000Z"]
+
+
+def test_an_approval_says_which_reference_is_still_held_back(holding):
+    author = identity(43, level=Level.AMBER)
+    holding.offer(author, indicator(44, level=Level.AMBER, created_by_ref=author["id"]))
+    told = holding.run("approve", stix_id("indicator", 44), "--to", "harbour-bank")
+    assert "harbour-bank sees it now as indicator--" in told
+    assert f"because of {author['id']}: a hold keeps it back until a person approves (the rule 'foreign heads are asked')" in told
+    holding.run("approve", author["id"], "--to", "harbour-bank")
+    assert stix_id("indicator", 44) in holding.seen("harbour-bank")
 
 
 def test_the_user_of_the_machine_approves_where_no_name_is_given(holding, monkeypatch):

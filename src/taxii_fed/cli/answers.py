@@ -103,7 +103,7 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
             yield f"    {done}"
         if version.changes:
             yield f"    edited by {_rules(version.changes)}"
-        yield from _chain_lines(version)
+        yield from chain_lines(version)
         return
     yield f"{head}: {words.why_not(version.reason)}"
     if version.rule:
@@ -114,7 +114,7 @@ def _version_lines(version: VersionAnswer) -> Iterator[str]:
         yield f"    the edit is asked for by {_rules(version.changes)}"
     if version.unused and version.unused[0] != version.reason:
         yield f"    nor does it go along with what names it: {_decision(*version.unused)}"
-    yield from _chain_lines(version)
+    yield from chain_lines(version)
 
 
 def _waits_for_company(object_id: str, version: VersionAnswer) -> bool:
@@ -127,7 +127,8 @@ def _waits_for_company(object_id: str, version: VersionAnswer) -> bool:
     )
 
 
-def _chain_lines(version: VersionAnswer) -> Iterator[str]:
+def chain_lines(version: VersionAnswer) -> Iterator[str]:
+    """Yield the references that decided, or led to one that was cut."""
     for link in version.chain:
         yield f"    because of {link.object_id}: {_decision(link.reason, link.rule)}"
 

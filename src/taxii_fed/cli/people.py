@@ -9,6 +9,7 @@ from collections.abc import Callable
 import click
 
 from taxii_fed.cli import words
+from taxii_fed.cli.answers import chain_lines
 from taxii_fed.cli.common import echo_json, echo_table, json_option
 from taxii_fed.cli.node import (
     Json,
@@ -129,6 +130,8 @@ def approve(ctx: click.Context, object_id: str, version: str, party: str, rule: 
         else:
             then = f"{each.party} still does not see it: {words.why_not(now.reason)}"
         click.echo(f"{each.collection}: {each.object_id} {each.version_text} approved past {each.rule!r}; {then}")
+        for line in chain_lines(now):
+            click.echo(line)
 
 
 # -- quarantine ---------------------------------------------------------------------------------------------------------------
