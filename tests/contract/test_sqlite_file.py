@@ -30,7 +30,7 @@ from taxii_fed.storage.contract.builders import (
     opening,
     quarantined,
 )
-from taxii_fed.storage.sqlite import SqliteStore, connection, log, making, schema
+from taxii_fed.storage.sqlite import SqliteStore, checking, connection, log, making, schema
 from taxii_fed.storage.sqlite import turn as turn_module
 from taxii_fed.storage.sqlite.turn import Turn
 
@@ -287,6 +287,36 @@ def test_a_damaged_file_is_called_damaged(opened, path):
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"is damaged; restore the latest backup"), opened().read() as reader:
         reader.page(view, ObjectQuery())
+
+
+def overwrite(path, table):
+    """Overwrite the first page of a table."""
+    with raw(path) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xa5" * size
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("table", "whole", "found"),
+    [("entry", 10**9, True), ("view", 10**9, True), ("entry", 0, False), ("view", 0, True)],
+    ids=["small file", "small file, small table", "large file, large table", "large file, small table"],
+)
+def test_a_check_reads_all_of_a_small_file_and_the_small_tables_of_a_large_one(opened, path, monkeypatch, table, whole, found):
+    store = opened()
+    filled(store, new_version(1))
+    store.check()
+    store.close()
+    overwrite(path, table)
+    monkeypatch.setattr(checking, "_READ_WHOLE", whole)
+    store = opened()
+    if found:
+        with pytest.raises(StoreError, match=r"node\.db is damaged; restore the latest backup"):
+            store.check()
+    else:
+        store.check()
 
 
 def test_a_file_that_may_not_be_written_is_called_so(opened, path):

@@ -47,6 +47,8 @@ def opened(
     clock = SystemClock()
     node = node_of(settings, clock, store_of(settings, clock, making=making), adopt=adopt)
     try:
+        if adopt:
+            node.store.check()
         with node.store.read() as reader:
             node.in_force.require(reader)
         federation = open_federation(settings, node.store, node.ingest, node.clock, node.in_force, peers)

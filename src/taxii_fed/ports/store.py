@@ -388,6 +388,10 @@ class Store(Protocol):
         """Yield all views of all collections."""
         ...
 
+    def check(self) -> None:
+        """Raise `StoreError` where a look that takes about a second, whatever there is, finds damage."""
+        ...
+
     def moving(self) -> AbstractContextManager[Moving]:
         """Open all of the store for a move to or from another one, while readers go on and writers wait."""
         ...

@@ -183,6 +183,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         context = tls_context(settings.server.tls) if settings.server.tls else None
         node = open_node(settings)
         try:
+            node.store.check()
             found = readiness(node.store, convert.fingerprint(settings))
         finally:
             node.close()

@@ -251,6 +251,9 @@ class MongoStore:
             views = reader.all_views()
         yield from views
 
+    def check(self) -> None:
+        """Do nothing: the members of a deployment look after what lies on their disks."""
+
     @contextmanager
     def moving(self) -> Iterator[Moving]:
         """Open all of the store for a move, in the turn: readers go on, writers wait."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from taxii_fed.core.errors import StoreError, StoreUnavailableError
 from taxii_fed.ports import Clock, Lease, Moving, Place, Read, Reader, View, Writer
-from taxii_fed.storage.sqlite.checking import first_fault
+from taxii_fed.storage.sqlite.checking import fault_at_start, first_fault
 from taxii_fed.storage.sqlite.connection import ForkGuard, Pool, as_store_error, connect, use_wal
 from taxii_fed.storage.sqlite.log import tidy_log
 from taxii_fed.storage.sqlite.making import BESIDE, make_file, settle_folder
@@ -219,6 +219,13 @@ class SqliteStore:
         with self._read() as reader:
             views = reader.all_views()
         yield from views
+
+    def check(self) -> None:
+        """Raise `StoreError` where a look that takes about a second finds damage: at a small file all of it, at a large one a part."""
+        with self._errors(), closing(connect(self._path, busy_seconds=self._busy_seconds, writes=False)) as db:
+            fault = fault_at_start(db, self._path.stat().st_size)
+        if fault:
+            raise StoreError(f"{self._path} is damaged; restore the latest backup ({fault})")
 
     @contextmanager
     def moving(self) -> Iterator[Moving]:
