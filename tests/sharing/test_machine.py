@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from nodekit import BANKING, DESK, identity, indicator, malware, memory_folder, note, open_kit, relationship, report
-from sharing.test_properties import POOL, READERS, address, levels, refs, translation
+from sharing.test_properties import ARCHIVE, POOL, READERS, address, levels, refs, translation
 from sharing.test_times import dated_rules, maybe
 from taxii_fed.core.errors import ForbiddenError, NotFoundError, RefusedError
 from taxii_fed.core.rules.door import PeerTerms
-from taxii_fed.core.rules.model import InForce, Party
-from taxii_fed.core.stix.envelopes import read_envelope
+from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
+from taxii_fed.core.stix.envelopes import Received, read_envelope
 from taxii_fed.core.stix.facts import references_of
 from taxii_fed.core.stix.levels import Level
 from taxii_fed.core.taxii.query import ALL_VERSIONS, VersionMatch
@@ -34,6 +34,7 @@ EU, US = Party(name="eu", role="peer", jurisdiction="EU"), Party(name="us", role
 GIVERS = {party.name: Giver(party.name, "theirs", party, PeerTerms(Level.AMBER)) for party in (EU, US)}
 MAKERS = [each for each in POOL if each.startswith("identity--")]
 versions = st.integers(0, 2)
+collections = st.sampled_from([BANKING, BANKING, ARCHIVE])
 
 
 @st.composite
@@ -74,6 +75,10 @@ def things(draw: st.DrawFn) -> dict:
     return relationship(number, draw(st.sampled_from(POOL)), draw(st.sampled_from(POOL)), **more)
 
 
+def _received(objects: list[dict]) -> list[Received]:
+    return read_envelope(json.dumps({"objects": objects}).encode())
+
+
 some = st.lists(things(), min_size=1, max_size=4)
 
 
@@ -81,7 +86,8 @@ some = st.lists(things(), min_size=1, max_size=4)
 def terms(draw: st.DrawFn) -> InForce:
     found = draw(dated_rules())
     waits = tuple(replace(each, until_at=None, approval=True) if draw(st.booleans()) else each for each in found.hold)
-    return replace(found, parties={**found.parties, "eu": EU, "us": US}, hold=waits)
+    collections = {"archive": ARCHIVE, **found.collections}
+    return replace(found, parties={**found.parties, "eu": EU, "us": US}, collections=collections, hold=waits)
 
 
 class AnythingHappens(RuleBasedStateMachine):
@@ -98,26 +104,31 @@ class AnythingHappens(RuleBasedStateMachine):
 
     # -- what happens ----------------------------------------------------------------------------------------------------
 
-    @rule(objects=some)
-    def publish(self, objects: list[dict]) -> None:
-        self.kit.publish(*objects)
+    @rule(objects=some, collection=collections)
+    def publish(self, objects: list[dict], collection: CollectionTerms) -> None:
+        self.kit.ingest.publish_objects(DESK, collection, _received(objects))
 
-    @rule(objects=some, giver=st.sampled_from(sorted(GIVERS)), jurisdiction=st.sampled_from(["", "", "HK"]))
-    def offer(self, objects: list[dict], giver: str, jurisdiction: str) -> None:
-        received = read_envelope(json.dumps({"objects": objects}).encode())
-        self.kit.ingest.offer(GIVERS[giver], BANKING, [Offered(each, jurisdiction) for each in received])
+    @rule(
+        objects=some,
+        collection=collections,
+        giver=st.sampled_from(sorted(GIVERS)),
+        jurisdiction=st.sampled_from(["", "", "HK"]),
+    )
+    def offer(self, objects: list[dict], collection: CollectionTerms, giver: str, jurisdiction: str) -> None:
+        self.kit.ingest.offer(GIVERS[giver], collection, [Offered(each, jurisdiction) for each in _received(objects)])
 
-    @rule(giver=st.sampled_from(sorted(GIVERS)), share=st.integers(1, 3))
-    def offer_no_more(self, giver: str, share: int) -> None:
+    @rule(giver=st.sampled_from(sorted(GIVERS)), collection=collections, share=st.integers(1, 3))
+    def offer_no_more(self, giver: str, collection: CollectionTerms, share: int) -> None:
         with self.kit.store.read() as reader:
-            keys = [version.key for version, _ in reader.offered_by(GIVERS[giver].name, 0, 100)]
-        self.kit.ingest.gone(GIVERS[giver], BANKING, keys[::share])
+            offered = [version for version, _ in reader.offered_by(GIVERS[giver].name, 0, 100)]
+        keys = [version.key for version in offered if version.collection == collection.id]
+        self.kit.ingest.gone(GIVERS[giver], collection, keys[::share])
         self.given_out.clear()
 
-    @rule(object_id=st.sampled_from(POOL), wanted=st.sampled_from([VersionMatch(), ALL_VERSIONS]))
-    def delete(self, object_id: str, wanted: VersionMatch) -> None:
+    @rule(object_id=st.sampled_from(POOL), collection=collections, wanted=st.sampled_from([VersionMatch(), ALL_VERSIONS]))
+    def delete(self, object_id: str, collection: CollectionTerms, wanted: VersionMatch) -> None:
         with suppress(NotFoundError, ForbiddenError):
-            self.kit.ingest.delete(DESK, BANKING, object_id, wanted)
+            self.kit.ingest.delete(DESK, collection, object_id, wanted)
             self.given_out.clear()
 
     @rule(object_id=st.sampled_from(POOL), party=st.sampled_from(READERS))
