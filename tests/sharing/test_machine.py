@@ -79,6 +79,10 @@ def _received(objects: list[dict]) -> list[Received]:
     return read_envelope(json.dumps({"objects": objects}).encode())
 
 
+def _is_notice(obj: dict) -> bool:
+    return obj["type"] == "note" and "withdrawn" in obj.get("labels", ())
+
+
 some = st.lists(things(), min_size=1, max_size=4)
 
 
@@ -101,6 +105,8 @@ class AnythingHappens(RuleBasedStateMachine):
         self.eraser = Eraser(kit.store, kit.ingest, kit.settler, kit.cache, kit.keys, kit.clock)
         self.given_out: dict[tuple[str, str], str] = {}
         """What went out of what is still here: of what was taken away nothing is kept to compare with."""
+        self.had: dict[str, set[str]] = {party: set() for party in READERS}
+        """Ids that each reader had in one collection since it last could read there."""
 
     # -- what happens ----------------------------------------------------------------------------------------------------
 
@@ -179,10 +185,30 @@ class AnythingHappens(RuleBasedStateMachine):
         for party in READERS:
             objects = self.kit.view(party)
             shown = {obj["id"] for obj in objects}
-            told = {obj["id"] for obj in objects if obj["type"] == "note" and "withdrawn" in obj.get("labels", ())}
             for obj in objects:
-                if obj["id"] not in told:
+                if not _is_notice(obj):
                     assert {each.target for each in references_of(obj)} & held <= shown
+
+    @invariant()
+    def whoever_had_what_went_is_told(self) -> None:
+        for party in READERS:
+            objects = self.kit.view(party)
+            with self.kit.store.read() as reader:
+                view = reader.readers(BANKING.id).get(party)
+                expired = {
+                    entry.id for each in self.had[party] for entry in reader.ledger(each)
+                    if entry.view == view and entry.ended_why == "expired"
+                }  # fmt: skip
+            if view is None:
+                self.had[party].clear()
+                continue
+            notices = [obj for obj in objects if _is_notice(obj)]
+            told = {each for notice in notices if not notice.get("revoked") for each in notice["object_refs"]}
+            shown = {obj["id"] for obj in objects}
+            assert self.had[party] - shown - told - expired == set(), party
+            assert told & shown == set(), "told of as gone, and there"
+            assert told <= self.had[party], "told of what it never had"
+            self.had[party] |= {obj["id"] for obj in objects if not _is_notice(obj)}
 
     def teardown(self) -> None:
         if hasattr(self, "kit"):
