@@ -1,4 +1,4 @@
-"""A node to which anything happens, in any order: after each step its views are what the rules make of what it holds (I1, I2, I6, I7)."""
+"""A node to which anything happens, in any order: after each step its views are what the rules make of what it holds (I1, I2, I6, I7, I10)."""
 
 from __future__ import annotations
 
@@ -216,6 +216,6 @@ class AnythingHappens(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-@pytest.mark.invariant("I1", "I2", "I6", "I7")
+@pytest.mark.invariant("I1", "I2", "I6", "I7", "I10")
 class TestAnythingHappens(AnythingHappens.TestCase):
     settings = settings(stateful_step_count=20)
