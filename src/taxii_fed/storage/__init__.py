@@ -28,7 +28,10 @@ def _open_mongodb(url: str, *, clock: Clock, create: bool) -> Store:
     try:
         from taxii_fed.storage.mongo import MongoStore  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise StoreError(f"{error.name} is not installed; run pip install 'taxii-fed[mongodb]'") from error
+        raise StoreError(
+            f"{error.name} is not installed; MongoDB needs the extra 'mongodb': deploy/install.sh --extras mongodb, "
+            "or pip install 'taxii-fed[mongodb]'"
+        ) from error
     return MongoStore(url, clock=clock, create=create)
 
 
