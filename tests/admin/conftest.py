@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,11 @@ class Admin:
         result = self.runner.invoke(main, ["--config", str(self.config), *words], input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
+
+    def alone(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own, for what leaves something behind in its process, such as the server."""
+        command = [sys.executable, "-m", "taxii_fed", "--config", str(self.config), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def run(self, *words: str, stdin: bytes | None = None) -> str:
         """Run a command that must succeed and return what it prints."""

@@ -354,12 +354,12 @@ def test_no_backup_is_made_of_a_damaged_store(stocked, tmp_path):
     assert not list(tmp_path.glob("saved*"))
 
 
-@pytest.mark.parametrize("words", [("serve",), ("sync",), ("sync", "--once")], ids=" ".join)
+@pytest.mark.parametrize("words", [("serve",), ("sync",), ("sync", "--once"), ("run",)], ids=" ".join)
 def test_a_node_does_not_start_on_a_damaged_store(stocked, words):
     stocked.publish(*(malware(number) for number in range(100, 400)))
     damage(stocked.folder / "hub.db")
-    result = stocked.try_(*words)
-    assert (result.exit_code, "hub.db is damaged; restore the latest backup" in result.stderr) == (1, True)
+    result = stocked.alone(*words)
+    assert (result.returncode, "hub.db is damaged; restore the latest backup" in result.stderr) == (1, True)
 
 
 def test_the_backup_of_another_node_is_refused_unless_one_insists(stocked, tmp_path):

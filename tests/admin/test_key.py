@@ -25,7 +25,6 @@ def kept(admin):
 @pytest.mark.parametrize(
     "words",
     [
-        ("serve",),
         ("sync",),
         ("sync", "--once"),
         ("apply",),
@@ -44,6 +43,13 @@ def test_a_store_is_not_worked_on_with_another_key_than_its_own(stocked, words):
     result = stocked.try_(*words, stdin=b'{"objects": []}')
     assert (result.exit_code, OTHER in result.stderr) == (1, True)
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("word", ["serve", "run"])
+def test_a_node_does_not_start_with_another_key_than_its_own(stocked, word):
+    swap_key(stocked)
+    done = stocked.alone(word)
+    assert (done.returncode, OTHER in done.stderr) == (1, True)
 
 
 def test_the_node_is_itself_again_once_its_key_is_back(stocked):
