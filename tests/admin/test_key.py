@@ -25,7 +25,6 @@ def kept(admin):
 @pytest.mark.parametrize(
     "words",
     [
-        ("sync",),
         ("sync", "--once"),
         ("apply",),
         ("apply", "--resume"),
@@ -45,7 +44,7 @@ def test_a_store_is_not_worked_on_with_another_key_than_its_own(stocked, words):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("word", ["serve", "run"])
+@pytest.mark.parametrize("word", ["serve", "sync", "run"])
 def test_a_node_does_not_start_with_another_key_than_its_own(stocked, word):
     swap_key(stocked)
     done = stocked.alone(word)
