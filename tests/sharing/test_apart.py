@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from nodekit import BANKING, identity, in_force, indicator, open_kit, relationship, stix_id
+from nodekit import BANKING, DESK, identity, in_force, indicator, malware, open_kit, relationship, stix_id
+from sharing.test_properties import ARCHIVE
 from taxii_fed.core.rules.door import PeerTerms
 from taxii_fed.core.rules.model import Party, Share, To
 from taxii_fed.core.stix.envelopes import read_envelope
@@ -56,3 +58,18 @@ def test_an_author_above_what_is_accepted_of_a_peer_is_not_named(kit):
     (copy,) = kit.view("bank")
     assert copy["id"] != SAID["id"]
     assert AUTHOR not in json.dumps(copy)
+
+
+@pytest.mark.invariant("I1", "I7")
+def test_what_was_kept_apart_for_a_conflict_elsewhere_is_new_to_those_who_name_it_when_it_comes(tmp_path):
+    rules = in_force(parties=(BANK,), share=(replace(BANKS, up_to=Level.GREEN),))
+    kit = open_kit(tmp_path, replace(rules, collections={"banking": BANKING, "archive": ARCHIVE}))
+    archived = read_envelope(json.dumps({"objects": [indicator(1, version=1)]}).encode())
+    kit.ingest.publish_objects(DESK, ARCHIVE, archived)
+    link = relationship(1, stix_id("malware", 1), stix_id("indicator", 1))
+    kit.publish(indicator(1, version=1, description="other content, which stays apart"), malware(1), link)
+    assert link in kit.view("bank")
+    kit.publish(indicator(1, level=Level.RED))
+    assert link not in kit.view("bank")
+    assert kit.planner.verify() == []
+    kit.store.close()

@@ -181,7 +181,7 @@ class AnythingHappens(RuleBasedStateMachine):
     @invariant()
     def no_view_names_what_the_node_holds_and_does_not_show(self) -> None:
         with self.kit.store.read() as reader:
-            held = {each for each in POOL if reader.versions(BANKING.id, [each])}
+            held = {each for each, rows in reader.versions(BANKING.id, POOL).items() if rows}
         for party in READERS:
             objects = self.kit.view(party)
             shown = {obj["id"] for obj in objects}

@@ -340,8 +340,8 @@ class Door:
         fresh = {
             object_id: rows
             for object_id, rows in arrived.items()
-            # What was here before, or lay apart, is known to those who were told that it went, or that must not name it.
-            if object_id not in context.apart
+            # What was here before, or is kept back, is known to those who were told that it went, or that must not name it.
+            if not any(each.reason == Ruling.ABOVE for each in context.apart.get(object_id, ()))
             and not (context.refused and self._keys.gone_mark(collection.id, object_id) in context.refused)
         }
         self._settler.settle(writer, collection.id, batch.touched, now, arrived=fresh)
