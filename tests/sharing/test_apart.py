@@ -15,6 +15,7 @@ from taxii_fed.core.stix.envelopes import read_envelope
 from taxii_fed.core.stix.levels import Level
 from taxii_fed.services.intake.arrivals import Offered
 from taxii_fed.services.intake.ingest import Giver
+from taxii_fed.services.intake.quarantine import Quarantine
 
 BANK = Party(name="bank", role="bank")
 GOOD, BAD = Party(name="good", role="peer"), Party(name="bad", role="peer")
@@ -73,3 +74,19 @@ def test_what_was_kept_apart_for_a_conflict_elsewhere_is_new_to_those_who_name_i
     assert link not in kit.view("bank")
     assert kit.planner.verify() == []
     kit.store.close()
+
+
+@pytest.mark.invariant("I7")
+def test_who_was_kept_back_before_a_view_was_made_may_be_named_in_it_once_dropped(kit):
+    someone = stix_id("identity", 2)
+    offer(kit, GOOD, identity(2, level=Level.RED), accept_up_to=Level.GREEN)
+    kit.publish(indicator(2, created_by_ref=someone))
+    vendor = Party(name="vendor", role="vendor")
+    readers = replace(BANKS, name="vendors", to=To(role=("vendor",)), up_to=Level.GREEN)
+    kit.put_in_force(in_force(parties=(BANK, GOOD, BAD, vendor), share=(readers,)))
+    assert [obj.get("created_by_ref") for obj in kit.view("vendor")] != [someone]
+    quarantine = Quarantine(kit.store, kit.settler, kit.cache, kit.keys, kit.clock, {})
+    (item,) = quarantine.items()
+    quarantine.drop(item.id)
+    assert kit.planner.verify() == []
+    assert [obj["created_by_ref"] for obj in kit.view("vendor") if obj["type"] == "indicator"] == [someone]

@@ -19,7 +19,7 @@ from taxii_fed.services.views.judges import Judges
 from taxii_fed.services.views.loaded import Loaded
 
 UNNAMEABLE = "unnameable"
-"""Documents that hold, for each view, the identities that nobody may name in it."""
+"""Documents that hold, for each view, the identities that nobody may name in it, and for each collection those without a version here."""
 
 
 class Growing:
@@ -101,7 +101,7 @@ class Growing:
         identities = {each for each in self._touched | redefined if each.startswith("identity--")}
         if not identities:
             return
-        moved: set[str] = set()
+        moved = self._moved_apart(writer, identities)
         for view, audiences in self._views:
             before = set((writer.doc(UNNAMEABLE, str(view.id)) or {}).get("ids", ()))
             after = (before - identities) | {
@@ -116,6 +116,17 @@ class Growing:
             found = {user for each in users.values() for user in each}
             objects |= found
             self._prepare(found)
+
+    def _moved_apart(self, writer: Writer, identities: set[str]) -> set[str]:
+        """Return the identities that are kept back at the door since, or no longer: no walk over what is here comes by them."""
+        name = self._loaded.collection.id
+        before = set((writer.doc(UNNAMEABLE, name) or {}).get("ids", ()))
+        after = (before - identities) | {
+            each for each in identities if not self._loaded.objects.get(each) and self._judges.lies_apart(each)
+        }
+        if after != before:
+            writer.put_doc(UNNAMEABLE, name, {"ids": sorted(after)} if after else None)
+        return after ^ before
 
     def _named(self, object_ids: set[str]) -> set[str]:
         """Return what these name, is visible only while something visible names it, and may now come or go."""

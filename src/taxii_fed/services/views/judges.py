@@ -49,14 +49,14 @@ class Judges:
             candidates = self._loaded.objects[identity]
         judge = self.of(view, audience)
         if not candidates:
-            return self._lies_apart(identity)
+            return self.lies_apart(identity)
         for candidate in reversed(candidates):
             verdict = judge(candidate.facts, used=True)
             if verdict.outcome is not Outcome.HOLD:
                 return verdict.outcome is Outcome.WITHHOLD
         return True
 
-    def _lies_apart(self, object_id: str) -> bool:
+    def lies_apart(self, object_id: str) -> bool:
         """Return whether an object without a version here is kept back at the door, or was erased."""
         apart = self._apart.get(object_id)
         if apart is None:
