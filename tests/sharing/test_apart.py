@@ -90,3 +90,21 @@ def test_who_was_kept_back_before_a_view_was_made_may_be_named_in_it_once_droppe
     quarantine.drop(item.id)
     assert kit.planner.verify() == []
     assert [obj["created_by_ref"] for obj in kit.view("vendor") if obj["type"] == "indicator"] == [someone]
+
+
+@pytest.mark.invariant("I1", "I7")
+def test_what_a_person_takes_in_and_a_reader_may_not_have_is_named_to_it_no_more(tmp_path):
+    rules = in_force(parties=(BANK, BAD), share=(replace(BANKS, up_to=Level.GREEN, relayed_up_to=Level.GREEN),))
+    kit = open_kit(tmp_path, replace(rules, collections={"banking": BANKING, "archive": ARCHIVE}))
+    archived = read_envelope(json.dumps({"objects": [indicator(1)]}).encode())
+    kit.ingest.publish_objects(DESK, ARCHIVE, archived)
+    assert offer(kit, BAD, indicator(1, version=1, level=Level.RED)) == {"not-creator": 1}
+    link = relationship(1, stix_id("malware", 1), stix_id("indicator", 1))
+    kit.publish(malware(1), link)
+    assert link in kit.view("bank")
+    quarantine = Quarantine(kit.store, kit.settler, kit.cache, kit.keys, kit.clock, {})
+    (item,) = quarantine.items()
+    quarantine.release(item.id)
+    assert link not in kit.view("bank")
+    assert kit.planner.verify() == []
+    kit.store.close()

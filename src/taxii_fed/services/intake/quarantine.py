@@ -12,11 +12,14 @@ from taxii_fed.core.stix.canonical import digest
 from taxii_fed.core.stix.envelopes import read_envelope
 from taxii_fed.core.stix.facts import LOCAL, OBSERVABLE_TYPES, Facts, Provenance, facts_of
 from taxii_fed.core.timestamps import EPOCH_VERSION
+from taxii_fed.core.views.results import Candidate
 from taxii_fed.ports import Clock, DoorEvent, Known, Offer, Quarantined, Reader, Store, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id
 from taxii_fed.services.intake.arrivals import new_version
 from taxii_fed.services.intake.ingest import home_of_party
 from taxii_fed.services.views import approvals
+from taxii_fed.services.views.apart import kept_back
+from taxii_fed.services.views.loaded import candidate_of
 from taxii_fed.services.views.settle import Settler
 
 RELEASED, DROPPED = "released-by-a-person", "dropped-by-a-person"
@@ -73,18 +76,28 @@ class Quarantine:
                 raise RefusedError(f"Item {number} belongs to a collection that is no longer in force; it can only be dropped.")
             facts, content = _read(item)
             self._require_room(writer, item, facts, content, in_force)
-            self._take_in(writer, in_force, collection, item, facts, content)
-            self._leave(writer, item, RELEASED)
+            new = self._is_new(writer, collection, facts.id)
+            key = self._take_in(writer, in_force, collection, item, facts, content)
+            version = writer.version_by_key(key) if new else None
+            self._leave(writer, item, RELEASED, {facts.id: [candidate_of(version)]} if version is not None else {})
         return item
 
     def drop(self, number: int) -> Quarantined:
         """Remove an item for good and return it. Raises `NotFoundError`."""
         with self._store.write() as writer:
             item = _item(writer, number)
-            self._leave(writer, item, DROPPED)
+            self._leave(writer, item, DROPPED, {})
         return item
 
-    def _leave(self, writer: Writer, item: Quarantined, reason: str) -> None:
+    def _is_new(self, reader: Reader, collection: CollectionTerms, object_id: str) -> bool:
+        """Return whether an object was never seen in a collection, so that what refers to it may have named it until now."""
+        return not (
+            reader.versions(collection.id, [object_id]).get(object_id)
+            or kept_back(reader, collection.id, [object_id])
+            or reader.refused([self._keys.gone_mark(collection.id, object_id)])
+        )
+
+    def _leave(self, writer: Writer, item: Quarantined, reason: str, arrived: Mapping[str, list[Candidate]]) -> None:
         """Take an item out; what refers to it is looked at again, since what lies apart counts as withheld."""
         now = self._clock.now()
         writer.quarantine_remove([item.id])
@@ -97,7 +110,7 @@ class Quarantine:
             reason=reason,
         )
         writer.note_door([event])
-        self._settler.settle(writer, item.collection, {item.object_id}, now)
+        self._settler.settle(writer, item.collection, {item.object_id}, now, arrived=arrived)
 
     def _require_room(self, reader: Reader, item: Quarantined, facts: Facts, content: bytes, in_force: InForce) -> None:
         rivals = _rivals(reader, item, facts, content)
@@ -118,7 +131,8 @@ class Quarantine:
         item: Quarantined,
         facts: Facts,
         content: bytes,
-    ) -> None:
+    ) -> int:
+        """Store a version, or give one that is there a further origin; return its key."""
         same = [each for each in _twins(writer, facts) if each.digest == content]
         key = next((each.key for each in same if each.collection == collection.id), None)
         if key is None:
@@ -129,6 +143,7 @@ class Quarantine:
         writer.set_homes({facts.id: home})
         writer.add_offers([Offer(key, item.giver, item.path)])
         writer.accept_again([self._keys.mark(facts.id, facts.version), self._keys.gone_mark(collection.id, facts.id)])
+        return key
 
 
 def _item(reader: Reader, number: int) -> Quarantined:
