@@ -39,8 +39,20 @@ grants = st.builds(
 )  # fmt: skip
 edits = st.builds(
     lambda what, start, end, rule: replace(rule, name="dated edit", what=what, from_at=start, until_at=end),
-    whats, maybe, maybe, st.sampled_from([Change(name="", hide_creator=True), Change(name="", generalise_v4=24, generalise_v6=48), Change(name="", drop=("description",))]),
-)  # fmt: skip
+    whats,
+    maybe,
+    maybe,
+    st.sampled_from(
+        [
+            Change(name="", hide_creator=True),
+            Change(name="", generalise_v4=24, generalise_v6=48),
+            Change(name="", drop=("description",)),
+            Change(name="", drop=("description",), link=True, mark=Level.AMBER, credit="Somebody"),
+            Change(name="", redact_text=("ip",), link=True),
+            Change(name="", pseudonymise_email="abroad", mark=Level.GREEN),
+        ]
+    ),
+)
 
 
 @st.composite
