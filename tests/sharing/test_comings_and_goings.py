@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nodekit import BANKING, DESK, identity, in_force, indicator, note, open_kit, relationship, stix_id
+from sharing.test_properties import address
 from taxii_fed.core.rules.door import PeerTerms
 from taxii_fed.core.rules.model import Change, CollectionTerms, Hold, Party, Share, To, What
 from taxii_fed.core.stix.envelopes import read_envelope
@@ -189,4 +190,22 @@ def test_a_new_version_does_not_look_at_all_that_a_hidden_creator_made(tmp_path,
     kit.publish(identity(1, version=1))
     assert len(seen) < 15
     assert kit.planner.verify() == []
+    kit.store.close()
+
+
+@pytest.mark.invariant("I10")
+def test_a_notice_is_taken_back_when_another_value_comes_to_the_same_network(tmp_path):
+    coarser = Change(name="coarser", to=To(role=("bank",)), generalise_v4=24, generalise_v6=48)
+    kit = open_kit(tmp_path, in_force(parties=(ANT, GOOD), share=(BANKS,), change=(coarser,)))
+    offer(kit, GOOD, BANKING, address(0, Level.GREEN))
+    (network,) = kit.view("ant")
+    kit.clock.pass_(5)
+    with kit.store.read() as reader:
+        keys = [version.key for version, _ in reader.offered_by("peer:good:r", 0, 10)]
+    kit.ingest.gone(Giver("good", "r", GOOD, PeerTerms()), BANKING, keys)
+    assert [each["object_refs"] for each in notices(kit)] == [[network["id"]]]
+    kit.clock.pass_(5)
+    kit.publish(address(1, Level.GREEN))
+    assert network["id"] in {obj["id"] for obj in kit.view("ant")}
+    assert [each.get("revoked", False) for each in notices(kit)] == [True]
     kit.store.close()

@@ -14,14 +14,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from nodekit import BANKING, DESK, identity, indicator, malware, memory_folder, note, open_kit, relationship, report
-from sharing.test_properties import ARCHIVE, POOL, READERS, address, levels, refs, translation
+from sharing.test_properties import (
+    ARCHIVE,
+    CLAIM,
+    POOL,
+    READERS,
+    STATEMENT,
+    address,
+    levels,
+    marking_definitions,
+    refs,
+    translation,
+)
 from sharing.test_times import dated_rules, maybe
 from taxii_fed.core.errors import ForbiddenError, NotFoundError, RefusedError
 from taxii_fed.core.rules.door import PeerTerms
 from taxii_fed.core.rules.model import CollectionTerms, InForce, Party
 from taxii_fed.core.stix.envelopes import Received, read_envelope
 from taxii_fed.core.stix.facts import references_of
-from taxii_fed.core.stix.levels import Level
+from taxii_fed.core.stix.levels import TLP2_IDS, Level
 from taxii_fed.core.taxii.query import ALL_VERSIONS, VersionMatch
 from taxii_fed.core.timestamps import format_stix
 from taxii_fed.services.intake.arrivals import Offered
@@ -33,21 +44,21 @@ from taxii_fed.services.rules.holds import Holds
 EU, US = Party(name="eu", role="peer", jurisdiction="EU"), Party(name="us", role="peer", jurisdiction="US")
 GIVERS = {party.name: Giver(party.name, "theirs", party, PeerTerms(Level.AMBER)) for party in (EU, US)}
 MAKERS = [each for each in POOL if each.startswith("identity--")]
+KINDS = ["indicator", "indicator", "identity", "malware", "report", "note", "relationship", "ip", "translation", "definition"]
 versions = st.integers(0, 2)
+markings = st.sampled_from([TLP2_IDS[Level.AMBER], TLP2_IDS[Level.RED], STATEMENT, CLAIM])
 collections = st.sampled_from([BANKING, BANKING, ARCHIVE])
 
 
 @st.composite
 def things(draw: st.DrawFn) -> dict:
     """One version of one of few objects; the same object comes in several forms."""
-    kind = draw(
-        st.sampled_from(
-            ["indicator", "indicator", "identity", "malware", "report", "note", "relationship", "ip", "translation"]
-        )
-    )
+    kind = draw(st.sampled_from(KINDS))
     number, level, version = draw(st.integers(0, 1)), draw(levels), draw(versions)
     if kind == "ip":
         return address(number, level)
+    if kind == "definition":
+        return marking_definitions()[number]
     more: dict = {"level": level, "version": version}
     if draw(st.booleans()):
         more["created_by_ref"] = draw(st.sampled_from(MAKERS))
@@ -63,7 +74,12 @@ def things(draw: st.DrawFn) -> dict:
             more["valid_until"] = format_stix(until)
         if draw(st.booleans()):
             more["description"] = "Seen at 198.51.100.7"
-        return indicator(number, **more)
+            if draw(st.booleans()):
+                more["granular_markings"] = [{"marking_ref": draw(markings), "selectors": ["description"]}]
+        made = indicator(number, **more)
+        if draw(st.integers(0, 3)) == 0:
+            made["object_marking_refs"] = [*made["object_marking_refs"], draw(st.sampled_from([STATEMENT, CLAIM]))]
+        return made
     if kind == "malware":
         return malware(number, **more)
     if kind == "report":
@@ -208,7 +224,7 @@ class AnythingHappens(RuleBasedStateMachine):
             assert self.had[party] - shown - told - expired == set(), party
             assert told & shown == set(), "told of as gone, and there"
             assert {each for each in told if not self._was_given(each, view)} <= self.had[party], "told of what it never had"
-            self.had[party] |= {obj["id"] for obj in objects if not _is_notice(obj)}
+            self.had[party] |= {obj["id"] for obj in objects if not _is_notice(obj) and obj["type"] != "marking-definition"}
 
     def _was_given(self, object_id: str, view: int) -> bool:
         """Return whether the view held it, be it for an instant between two looks."""

@@ -14,6 +14,7 @@ from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules.audience import NOBODY, Audience, audience_of
 from taxii_fed.core.rules.judge import Memory
 from taxii_fed.core.rules.model import CollectionTerms, InForce, from_doc
+from taxii_fed.core.stix.facts import OBSERVABLE_TYPES
 from taxii_fed.core.views.results import Candidate, Result
 from taxii_fed.ports import Change, Entry, Reader, View, Writer
 from taxii_fed.services.inforce import InForceCache, collection_by_id
@@ -150,6 +151,9 @@ class Settler:
         ended = {date for date, _ in change.ended}
         gone = [entry for rows in live.values() for entry in rows if entry.date_added in ended and entry.id not in opened]
         returned = {opening.id for opening in change.opened if opening.source not in fresh}
+        # The id of an observable is its value: the copy of another one may have had it.
+        values = {opening.id for opening in change.opened if opening.source in fresh and opening.type in OBSERVABLE_TYPES}
+        returned |= values and writer.given(values).keys()
         return self.notices.told(writer, view, change, gone, returned, loaded.in_force.identity, loaded.now)
 
 
