@@ -157,3 +157,16 @@ def test_who_ceases_to_be_own_staff_and_reads_nothing_changes_what_others_read(t
     assert USED["id"] not in seen(kit)
     assert kit.planner.verify() == []
     kit.store.close()
+
+
+@pytest.mark.invariant("I7")
+def test_a_definition_that_only_what_was_cut_from_an_older_version_named_is_seen_by_nobody(kit):
+    claim = {**DEFINITION, "id": stix_id("marking-definition", 2), "definition": {"statement": "TLP:RED"}}
+    cut = {"description": "Only for some", "granular_markings": [{"marking_ref": claim["id"], "selectors": ["description"]}]}
+    kit.publish(claim, indicator(2, **cut), indicator(2, version=1))
+    kit.put_in_force(replace(RULES, share=(Share(name="all", up_to=Level.GREEN, relayed_up_to=Level.GREEN),)))
+    assert len(seen(kit)) == 2, "a copy, and the newer version as it came"
+    assert kit.planner.verify() == []
+    with kit.store.read() as reader:
+        view = reader.readers(BANKING.id)["bank"]
+        assert [entry for entry in reader.ledger(claim["id"]) if entry.view == view] == []

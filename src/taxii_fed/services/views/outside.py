@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from taxii_fed.core.keys import Keys
 from taxii_fed.core.rules.audience import Audience
+from taxii_fed.core.stix import jsontext
 from taxii_fed.core.stix.facts import Use
 from taxii_fed.core.views.results import ABSENT, UNSEEN, Face, Kind
 from taxii_fed.ports import View
@@ -85,12 +86,20 @@ class Outside:
         return self._named_uncut(view, target, cuttable, set(without))
 
     def _named_uncut(self, view: View, target: str, uses: Sequence[Use], without: Collection[str]) -> bool:
-        """Return whether a live entry names the target still, its cuts made."""
+        """Return whether a live entry names the target still: another version than the one that does may be live, or one that was cut."""
         reader, collection = self._loaded.reader, self._loaded.collection.id
         users = [user for user in reader.users(collection, [target], uses).get(target, ()) if user not in without]
         for start in range(0, len(users), _AT_ONCE):
             live = reader.live([view.id], users[start : start + _AT_ONCE]).get(view.id, {})
             for entry in (entry for rows in live.values() for entry in rows):
-                if not entry.derived or target.encode() in reader.body(entry.body):
+                if _names(reader.body(entry.body), target, uses):
                     return True
         return False
+
+
+def _names(body: bytes, target: str, uses: Collection[Use]) -> bool:
+    if target.encode() not in body:
+        return False
+    obj = jsontext.loads(body)
+    granular = (item.get("marking_ref") for item in obj.get("granular_markings") or ())
+    return (Use.EXTENSION in uses and target in (obj.get("extensions") or ())) or (Use.GRANULAR in uses and target in granular)
