@@ -97,7 +97,9 @@ def test_an_approval_says_which_reference_is_still_held_back(holding):
     holding.offer(author, indicator(44, level=Level.AMBER, created_by_ref=author["id"]))
     told = holding.run("approve", stix_id("indicator", 44), "--to", "harbour-bank")
     assert "harbour-bank sees it now as indicator--" in told
-    assert f"because of {author['id']}: a hold keeps it back until a person approves (the rule 'foreign heads are asked')" in told
+    assert (
+        f"because of {author['id']}: a hold keeps it back until a person approves (the rule 'foreign heads are asked')" in told
+    )
     holding.run("approve", author["id"], "--to", "harbour-bank")
     assert stix_id("indicator", 44) in holding.seen("harbour-bank")
 

@@ -123,6 +123,7 @@ class AnythingHappens(RuleBasedStateMachine):
         """What went out of what is still here: of what was taken away nothing is kept to compare with."""
         self.had: dict[str, set[str]] = {party: set() for party in READERS}
         """Ids that each reader had in one collection since it last could read there."""
+        self.ever: dict[str, set[str]] = {party: set() for party in READERS}
 
     # -- what happens ----------------------------------------------------------------------------------------------------
 
@@ -223,8 +224,9 @@ class AnythingHappens(RuleBasedStateMachine):
             shown = {obj["id"] for obj in objects}
             assert self.had[party] - shown - told - expired == set(), party
             assert told & shown == set(), "told of as gone, and there"
-            assert {each for each in told if not self._was_given(each, party)} <= self.had[party], "told of what it never had"
+            assert {each for each in told if not self._was_given(each, party)} <= self.ever[party], "told of what it never had"
             self.had[party] |= {obj["id"] for obj in objects if not _is_notice(obj) and obj["type"] != "marking-definition"}
+            self.ever[party] |= self.had[party]
 
     def _was_given(self, object_id: str, party: str) -> bool:
         """Return whether a view of the party held it, be it for an instant between two looks."""

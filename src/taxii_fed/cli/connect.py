@@ -146,7 +146,9 @@ def connect(ctx: click.Context, party: str, account: str | None, product: str | 
     """
     connection = connection_of(settings_of(ctx), party, account, time.time_ns() // 1000)
     if product == "peering" and connection.role != "peer":
-        click.echo(f"note: party {party!r} is no peer, its role is {connection.role!r}; this page is for two nodes that peer", err=True)
+        click.echo(
+            f"note: party {party!r} is no peer, its role is {connection.role!r}; this page is for two nodes that peer", err=True
+        )
     if as_json:
         products = {each: settings_for(each, connection) for each in PRODUCTS if product in {None, each}}
         echo_json({**asdict(connection), "settings": products})
