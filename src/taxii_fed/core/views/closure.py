@@ -38,7 +38,7 @@ class Surroundings(Protocol):
         ...
 
     def creator_withheld(self, identity: str) -> bool:
-        """Return whether the identity's own marking, a veto, a hold or the door withholds it, so that nobody may name it."""
+        """Return whether nobody may name an identity: its own marking, a veto, a hold or the door withholds it, or it was erased."""
         ...
 
 
